@@ -1,0 +1,45 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error),
+]
+let strictC: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]
+
+let package = Package(
+  name: "weir",
+  targets: [
+    // The kernel half: the shared header and the compiled BPF object's bytes (`make bpf` compiles it first).
+    .target(
+      name: "CDatapath", path: "bpf", sources: ["object.c"], publicHeadersPath: "include",
+      cSettings: strictC),
+    // Thin C: what glibc's Swift module leaves out.
+    .target(name: "CLinux", cSettings: strictC),
+    .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(
+      name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+    .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+
+    // Files to checked objects to table entries; evaluator. Pure.
+    .target(name: "Policy", dependencies: ["CDatapath", "CYAML"], swiftSettings: strict),
+    // Policy to what each L7 proxy is told. Pure.
+    .target(name: "Proxies", dependencies: ["Policy", "CDatapath"], swiftSettings: strict),
+    // Table entries to the kernel: load, attach, pin, typed maps, events. Privileged.
+    .target(
+      name: "Datapath", dependencies: ["CDatapath", "CLibbpf", "CLinux"], swiftSettings: strict),
+    // Keeps the kernel and the proxies equal to the files; status, metrics, API.
+    .target(
+      name: "Agent",
+      dependencies: ["Policy", "Proxies", "Datapath", "CDatapath", "CMicrohttpd", "CLinux", "CCap"],
+      swiftSettings: strict),
+    .executableTarget(name: "weir", dependencies: ["Agent", "Policy", "Proxies"], swiftSettings: strict),
+
+    .testTarget(name: "PolicyTests", dependencies: ["Policy", "CDatapath"], swiftSettings: strict),
+    .testTarget(name: "ProxiesTests", dependencies: ["Proxies", "Policy"], swiftSettings: strict),
+    .testTarget(
+      name: "DatapathTests", dependencies: ["Datapath", "CDatapath", "CLinux"], swiftSettings: strict),
+    .testTarget(
+      name: "AgentTests", dependencies: ["Agent", "Policy", "CLinux"], swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The compiled BPF object, carried inside the binary. */
+#ifndef WEIR_OBJECT_H
+#define WEIR_OBJECT_H
+
+#include <stddef.h>
+
+/* The ELF image of datapath.bpf.o and its size in bytes; lives as long as the process. */
+const void *weir_object(void);
+size_t weir_object_size(void);
+
+#endif
