@@ -178,8 +178,8 @@ struct weir_connections {
 	__u64 connect[WEIR_BUCKETS];
 };
 
-/* refusals: what was denied. A refused connect or exchange counts once; a packet of a connection that is no
- * longer allowed counts each time. */
+/* refusals: what was denied: each refused connect(), datagram or arriving SYN, and once in a generation a
+ * connection that is no longer allowed. */
 struct weir_refusals_key {
 	__u32 source;
 	__u32 destination;

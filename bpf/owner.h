@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whose a socket is: the nearest workload or proxy above the cgroup it was made in. */
+#ifndef WEIR_OWNER_H
+#define WEIR_OWNER_H
+
+#include "policy.h"
+
+/* The workload nearest to the bottom of a path of cgroups; `ID_AT_LEVEL` gives the id at a level, 0 below the end. */
+#define NEAREST(workloads_now, leaf, ID_AT_LEVEL)                                        \
+	({                                                                               \
+		__u64 found = 0, id = (leaf);                                            \
+		if (bpf_map_lookup_elem(workloads_now, &id))                             \
+			found = id; /* the usual case: processes in the cgroup itself */ \
+		else                                                                     \
+			for (int depth = 1; depth <= MAX_DEPTH; depth++) {               \
+				id = ID_AT_LEVEL(root_level + depth);                    \
+				if (!id)                                                 \
+					break;                                           \
+				if (bpf_map_lookup_elem(workloads_now, &id))             \
+					found = id;                                      \
+			}                                                                \
+		found;                                                                   \
+	})
+
+/* In a process's own context: of a socket it makes or uses now. */
+static __noinline __u64 owner_of_current(__u32 generation)
+{
+	void *map = table(&workloads, generation);
+
+	if (!map)
+		return 0;
+	return NEAREST(map, bpf_get_current_cgroup_id(), bpf_get_current_ancestor_cgroup_id);
+}
+
+/* In cgroup_skb: of any socket, by the cgroup the kernel keeps for it. */
+static __always_inline __u64 owner_of_socket(__u32 generation, struct bpf_sock *sk)
+{
+	void *map = table(&workloads, generation);
+
+#define OF_SOCKET(level) bpf_sk_ancestor_cgroup_id(sk, level)
+	if (!map)
+		return 0;
+	return NEAREST(map, bpf_sk_cgroup_id(sk), OF_SOCKET);
+#undef OF_SOCKET
+}
+
+#endif

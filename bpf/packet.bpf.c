@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Packets into and out of workloads. A connection that was judged in the generation in force costs one lookup. */
+#include "owner.h"
+#include "report.h"
+
+#define PASS 1
+#define DROP 0
+
+#define ICMP_ECHO_REPLY 0
+#define ICMP6_ECHO_REPLY 129
+
+/* What is known of the socket a packet belongs to, for the slow path. */
+struct seat {
+	struct flow flow; /* as the connection or exchange goes, not as this packet goes */
+	struct decision decision;
+	__u64 owner;
+	__u64 cookie;
+	__u8 inbound; /* the packet arrives */
+	__u8 listening;
+	__u8 pad[6];
+};
+
+static __always_inline void turn_around(struct flow *flow)
+{
+	struct weir_addr addr = flow->source.addr;
+	__be16 port = flow->source_port;
+
+	flow->source.addr = flow->destination.addr;
+	flow->destination.addr = addr;
+	flow->source_port = flow->port;
+	flow->port = port;
+}
+
+/* Over loopback the sender's socket is in this namespace: ask it. */
+static __always_inline int find_local_sender(struct __sk_buff *skb, struct flow *flow, __u32 generation)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct socket_state *state;
+	struct bpf_sock *sender;
+	__u32 size = socket_tuple(&tuple, &flow->destination.addr, flow->port, &flow->source.addr,
+				  flow->source_port);
+
+	if (flow->protocol == IPPROTO_TCP)
+		sender = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		sender = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	if (!sender)
+		return 0;
+	state = bpf_sk_storage_get(&sockets, sender, 0, 0);
+	if (state) {
+		flow->source.owner = state->owner;
+		flow->source.speaks_for = state->speaks_for;
+		flow->source.proxy = state->proxy;
+		flow->source.redirected = state->redirected;
+	}
+	if (!flow->source.owner)
+		flow->source.owner = owner_of_socket(generation, sender);
+	bpf_sk_release(sender);
+	return 0;
+}
+
+static __always_inline void sender_of(const struct flow *flow, struct sender_key *key)
+{
+	key->source = flow->source.addr;
+	key->destination = flow->destination.addr;
+	key->source_port = flow->source_port;
+	key->destination_port = flow->port;
+	key->protocol = flow->protocol;
+}
+
+/* Who sent it: a local socket, a sender of another namespace of this node, or whoever has the address. */
+static __noinline int find_sender(struct __sk_buff *skb, struct seat *seat, __u32 generation)
+{
+	struct sender_key key = {};
+	struct sender *sender;
+
+	if (!seat)
+		return 0;
+	if (addr_is_loopback(&seat->flow.source.addr))
+		return find_local_sender(skb, &seat->flow, generation);
+	sender_of(&seat->flow, &key);
+	sender = bpf_map_lookup_elem(&senders, &key);
+	if (!sender || bpf_ktime_get_ns() - sender->seen_ns > SENDER_NS)
+		return 0;
+	seat->flow.source.owner = sender->owner;
+	seat->flow.source.speaks_for = sender->speaks_for;
+	seat->flow.source.proxy = sender->proxy;
+	seat->flow.source.redirected = sender->redirected;
+	return 0;
+}
+
+/* Tells the receiver's side, in another namespace, who is about to arrive. */
+static __always_inline void announce(const struct flow *flow)
+{
+	struct sender_key key = {};
+	struct sender sender = {
+		.owner = flow->source.owner,
+		.seen_ns = bpf_ktime_get_ns(),
+		.speaks_for = flow->source.speaks_for,
+		.proxy = flow->source.proxy,
+		.redirected = flow->source.redirected,
+	};
+
+	if (addr_is_loopback(&flow->source.addr))
+		return;
+	sender_of(flow, &key);
+	bpf_map_update_elem(&senders, &key, &sender, BPF_ANY);
+}
+
+/* Ingress of a flow whose source find_sender() looked for. Returns the verdict, never WEIR_PROXIED. */
+static __noinline int judge_arrival(const struct weir_current *now, struct seat *seat)
+{
+	struct weir_proxy *proxy;
+	__u32 number;
+	void *map;
+
+	if (!now || !seat)
+		return WEIR_DENIED;
+	decide(now, &seat->flow, SIDE_INGRESS, &seat->decision);
+	if (seat->decision.destination.kind == WEIR_KIND_PROXY) {
+		number = seat->decision.destination.proxy;
+		map = table(&proxies, now->generation);
+		proxy = map ? bpf_map_lookup_elem(map, &number) : NULL;
+		if (!proxy || proxy->port != seat->flow.port || seat->flow.protocol != IPPROTO_TCP)
+			return WEIR_ALLOWED; /* not the port where it takes connections */
+		if (seat->flow.source.redirected && seat->flow.source.proxy == number)
+			return WEIR_ALLOWED;
+		return rule_on(&seat->decision, WEIR_DENIED, WEIR_REASON_DIRECT_TO_PROXY, WEIR_INGRESS);
+	}
+	if (seat->decision.ruling.verdict == WEIR_PROXIED) {
+		seat->decision.ruling.verdict = WEIR_DENIED;
+		seat->decision.ruling.reason = WEIR_REASON_BYPASSED_PROXY;
+	}
+	return seat->decision.ruling.verdict;
+}
+
+static __always_inline int pass_or_drop(const struct seat *seat)
+{
+	return seat->decision.ruling.verdict == WEIR_DENIED && !seat->decision.audit ? DROP : PASS;
+}
+
+/* A TCP connection judged in an older generation, or not yet: judge it, by the side this socket is on. */
+static __noinline int judge_connection(struct __sk_buff *skb, struct seat *seat, struct socket_state *state)
+{
+	struct weir_current *now = in_force();
+	int first;
+
+	if (!now || !seat || !state)
+		return DROP;
+	first = !state->generation;
+	if (state->role == ROLE_CONNECTING) {
+		/* The peer's ingress is judged where the peer is. */
+		seat->flow.source.owner = seat->owner;
+		seat->flow.source.speaks_for = state->speaks_for;
+		seat->flow.source.proxy = state->proxy;
+		if (!first) {
+			seat->flow.destination.addr = state->peer;
+			seat->flow.destination.owner = state->peer_owner;
+			seat->flow.port = state->port;
+		}
+		decide(now, &seat->flow, SIDE_EGRESS, &seat->decision);
+	} else {
+		seat->flow.destination.owner = seat->owner;
+		if (first) {
+			find_sender(skb, seat, now->generation);
+		} else {
+			seat->flow.source.addr = state->peer;
+			seat->flow.source.owner = state->peer_owner;
+			seat->flow.source.speaks_for = state->peer_speaks_for;
+			seat->flow.source.proxy = state->peer_proxy;
+			seat->flow.source.redirected = state->redirected;
+		}
+		judge_arrival(now, seat);
+	}
+	if (first) {
+		state->peer = state->role == ROLE_CONNECTING ? seat->flow.destination.addr : seat->flow.source.addr;
+		state->port = seat->flow.port;
+		state->peer_owner = seat->flow.source.owner;
+		state->peer_speaks_for = seat->flow.source.speaks_for;
+		state->peer_proxy = seat->flow.source.proxy;
+		if (state->role == ROLE_ACCEPTING)
+			state->redirected = seat->flow.source.redirected;
+		state->source = seat->decision.source.workload;
+		state->destination = seat->decision.destination.workload;
+	}
+	state->owner = seat->owner;
+	state->rule = seat->decision.ruling.rule;
+	state->reason = seat->decision.ruling.reason;
+	state->direction = seat->decision.direction;
+	state->generation = now->generation;
+	state->verdict = pass_or_drop(seat) == PASS ? WEIR_ALLOWED : WEIR_DENIED;
+	if (seat->decision.ruling.verdict == WEIR_DENIED)
+		report(&seat->decision, &seat->flow);
+	else if (first && state->started_ns)
+		count_opened(state);
+	return pass_or_drop(seat);
+}
+
+/* A connection that was open before weir knew its owner: accepted, if its own port is listened on. */
+static __always_inline __u8 role_of(struct __sk_buff *skb, const struct seat *seat)
+{
+	const struct weir_addr *local = seat->inbound ? &seat->flow.destination.addr : &seat->flow.source.addr;
+	const struct weir_addr *remote = seat->inbound ? &seat->flow.source.addr : &seat->flow.destination.addr;
+	__be16 port = seat->inbound ? seat->flow.port : seat->flow.source_port;
+	struct bpf_sock_tuple tuple = {};
+	__u32 size = socket_tuple(&tuple, remote, 0, local, port);
+	struct bpf_sock *listener = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+
+	if (!listener)
+		return ROLE_CONNECTING;
+	bpf_sk_release(listener);
+	return ROLE_ACCEPTING;
+}
+
+static __noinline int tcp_packet(struct __sk_buff *skb, struct seat *seat, struct socket_state *state)
+{
+	struct weir_current *now = in_force();
+
+	if (!now || !seat || !state)
+		return DROP;
+	if (seat->listening) {
+		if (!seat->inbound)
+			return PASS; /* SYN-ACK and RST: what they answer was judged */
+		seat->flow.destination.owner = seat->owner;
+		find_sender(skb, seat, now->generation);
+		if (judge_arrival(now, seat) == WEIR_DENIED || seat->flow.begins)
+			report(&seat->decision, &seat->flow);
+		return pass_or_drop(seat);
+	}
+	if (!state->role)
+		state->role = role_of(skb, seat);
+	if (state->generation == now->generation)
+		return state->verdict == WEIR_ALLOWED ? PASS : DROP; /* refused before, and counted */
+	/* Seen as the connection goes: from the one who connected to the one who accepted. */
+	if ((state->role == ROLE_CONNECTING) == seat->inbound)
+		turn_around(&seat->flow);
+	return judge_connection(skb, seat, state);
+}
+
+static __always_inline void count_datagram(const struct exchange *exchange, __u32 bytes, int inbound, int opens)
+{
+	int source_side = exchange->direction == WEIR_EGRESS;
+	struct weir_connections_key key = {
+		.source = exchange->source,
+		.destination = exchange->destination,
+		.port = bpf_ntohs(exchange->port),
+		.protocol = IPPROTO_UDP,
+		.reporter = source_side ? WEIR_REPORTER_SOURCE : WEIR_REPORTER_DESTINATION,
+	};
+	struct weir_connections *counters = connections_of(&key);
+
+	if (!counters)
+		return;
+	add(&counters->opened, opens);
+	add(inbound ? &counters->received_bytes : &counters->sent_bytes, bytes);
+}
+
+/* A datagram belongs to an exchange that was allowed in the direction in which it began. */
+static __noinline int udp_packet(struct __sk_buff *skb, struct seat *seat)
+{
+	struct weir_current *now = in_force();
+	struct exchange_key key = {};
+	struct exchange fresh = {}, *known;
+	__u64 time = bpf_ktime_get_ns();
+	__u32 headers;
+
+	if (!now || !seat)
+		return DROP;
+	headers = (addr_is_v4(&seat->flow.source.addr) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
+		  sizeof(struct udphdr);
+	key.cookie = seat->cookie;
+	key.peer = seat->inbound ? seat->flow.source.addr : seat->flow.destination.addr;
+	key.port = seat->inbound ? seat->flow.source_port : seat->flow.port;
+	known = bpf_map_lookup_elem(&exchanges, &key);
+	if (known && time - known->seen_ns >= EXCHANGE_NS)
+		known = NULL;
+	fresh.direction = known ? known->direction : seat->inbound ? WEIR_INGRESS : WEIR_EGRESS;
+	if (known && known->generation == now->generation) {
+		if (fresh.direction == WEIR_EGRESS && !seat->inbound && time - known->seen_ns > SENDER_NS / 10) {
+			seat->flow.source.owner = seat->owner;
+			announce(&seat->flow);
+		}
+		known->seen_ns = time;
+		count_datagram(known, skb->len > headers ? skb->len - headers : 0, seat->inbound, 0);
+		return PASS;
+	}
+	if ((fresh.direction == WEIR_EGRESS) == seat->inbound)
+		turn_around(&seat->flow);
+	if (fresh.direction == WEIR_EGRESS) {
+		seat->flow.source.owner = seat->owner;
+		decide(now, &seat->flow, SIDE_EGRESS, &seat->decision);
+		if (!seat->inbound)
+			announce(&seat->flow);
+	} else {
+		seat->flow.destination.owner = seat->owner;
+		find_sender(skb, seat, now->generation);
+		judge_arrival(now, seat);
+	}
+	report(&seat->decision, &seat->flow);
+	if (pass_or_drop(seat) == DROP) {
+		bpf_map_delete_elem(&exchanges, &key);
+		return DROP;
+	}
+	fresh.seen_ns = time;
+	fresh.generation = now->generation;
+	fresh.source = seat->decision.source.workload;
+	fresh.destination = seat->decision.destination.workload;
+	fresh.port = seat->flow.port;
+	if (bpf_map_update_elem(&exchanges, &key, &fresh, BPF_ANY))
+		lose(WEIR_LOSS_EXCHANGES);
+	count_datagram(&fresh, skb->len > headers ? skb->len - headers : 0, seat->inbound, !known);
+	return PASS;
+}
+
+/* Protocols without connections are judged packet by packet. An echo reply is judged as what it answers. */
+static __noinline int other_packet(struct __sk_buff *skb, struct seat *seat)
+{
+	struct weir_current *now = in_force();
+	__u16 type;
+	int answer;
+
+	if (!now || !seat)
+		return DROP;
+	type = bpf_ntohs(seat->flow.port);
+	answer = (seat->flow.protocol == IPPROTO_ICMP && type == ICMP_ECHO_REPLY) ||
+		 (seat->flow.protocol == IPPROTO_ICMPV6 && type == ICMP6_ECHO_REPLY);
+	if (answer) {
+		seat->flow.port = bpf_htons(seat->flow.protocol == IPPROTO_ICMP ? 8 : 128);
+		seat->flow.source_port = seat->flow.port;
+		turn_around(&seat->flow);
+	}
+	if (seat->inbound == answer) {
+		seat->flow.source.owner = seat->owner;
+		decide(now, &seat->flow, SIDE_EGRESS, &seat->decision);
+	} else {
+		seat->flow.destination.owner = seat->owner;
+		find_sender(skb, seat, now->generation);
+		judge_arrival(now, seat);
+	}
+	if (seat->decision.ruling.verdict == WEIR_DENIED)
+		report(&seat->decision, &seat->flow);
+	return pass_or_drop(seat);
+}
+
+/* Not judged in the generation in force: find whose the socket is and judge by protocol. */
+static __always_inline int judge_packet(struct __sk_buff *skb, struct weir_current *now, int inbound)
+{
+	struct socket_state *state;
+	struct seat seat = {};
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return PASS; /* the socket is gone; nobody can read what arrives */
+	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	seat.owner = state ? state->owner : 0;
+	if (!seat.owner)
+		seat.owner = owner_of_socket(now->generation, sk);
+	if (!seat.owner) {
+		if (state) {
+			state->generation = now->generation;
+			state->verdict = WEIR_ALLOWED;
+		}
+		return PASS; /* no workload's */
+	}
+	seat.inbound = inbound;
+	seat.listening = sk->state == TCP_STATE_LISTEN && sk->protocol == IPPROTO_TCP;
+	seat.cookie = bpf_get_socket_cookie(skb);
+	if (flow_from_packet(skb, &seat.flow)) {
+		seat.decision.generation = now->generation;
+		seat.decision.audit = now->audit;
+		rule_on(&seat.decision, WEIR_DENIED, WEIR_REASON_MALFORMED, inbound ? WEIR_INGRESS : WEIR_EGRESS);
+		report(&seat.decision, &seat.flow);
+		return pass_or_drop(&seat);
+	}
+	if (!state) {
+		lose(WEIR_LOSS_STORAGE);
+		seat.decision.generation = now->generation;
+		seat.decision.audit = now->audit;
+		rule_on(&seat.decision, WEIR_DENIED, WEIR_REASON_NO_MEMORY, inbound ? WEIR_INGRESS : WEIR_EGRESS);
+		report(&seat.decision, &seat.flow);
+		return pass_or_drop(&seat);
+	}
+	state->owner = seat.owner;
+	if (seat.flow.protocol == IPPROTO_TCP)
+		return tcp_packet(skb, &seat, state);
+	if (seat.flow.protocol == IPPROTO_UDP)
+		return udp_packet(skb, &seat);
+	return other_packet(skb, &seat);
+}
+
+static __always_inline int packet(struct __sk_buff *skb, int inbound)
+{
+	struct weir_current *now = in_force();
+	struct socket_state *state;
+	struct bpf_sock *sk;
+
+	if (!now)
+		return PASS; /* nothing is in force yet */
+	sk = skb->sk;
+	if (!sk)
+		return PASS;
+	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (state && state->generation == now->generation && state->verdict == WEIR_ALLOWED)
+		return PASS;
+	return judge_packet(skb, now, inbound);
+}
+
+SEC("cgroup_skb/egress")
+int egress(struct __sk_buff *skb)
+{
+	return packet(skb, 0);
+}
+
+SEC("cgroup_skb/ingress")
+int ingress(struct __sk_buff *skb)
+{
+	return packet(skb, 1);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* struct flow -> verdict. The only decision. */
+#ifndef WEIR_POLICY_H
+#define WEIR_POLICY_H
+
+#include "flow.h"
+
+/* What the tables know of a party. */
+struct who {
+	__u32 workload;
+	__u32 identity;
+	__u32 class_;  /* as a peer */
+	__u32 subject; /* as a subject; 0 not judged on this node */
+	__u16 target;
+	__u8 kind;
+	__u8 proxy;
+};
+
+struct decision {
+	struct who source;
+	struct who destination;
+	struct weir_ruling ruling;
+	__u32 generation;
+	__u8 audit;
+	__u8 direction; /* of the deciding side */
+	__u8 pad[2];
+};
+
+static __always_inline void *table(void *outer, __u32 generation)
+{
+	__u32 slot = generation % WEIR_SLOTS;
+
+	return bpf_map_lookup_elem(outer, &slot);
+}
+
+static __always_inline struct weir_current *in_force(void)
+{
+	__u32 zero = 0;
+	struct weir_current *now = bpf_map_lookup_elem(&current, &zero);
+
+	return now && now->generation ? now : NULL;
+}
+
+static __always_inline int rule_on(struct decision *out, __u8 verdict, __u8 reason, __u8 direction)
+{
+	out->ruling.verdict = verdict;
+	out->ruling.reason = reason;
+	out->ruling.rule = 0;
+	out->ruling.proxy = 0;
+	out->direction = direction;
+	return verdict;
+}
+
+/* A local peer at an address that is not its own is told apart by the address's ipBlocks, too. */
+static __always_inline __u32 class_in_cell(__u32 generation, __u32 class_, const struct weir_address *at)
+{
+	struct weir_cell_key key = { .class_ = class_ };
+	__u32 *narrowed;
+	void *map;
+
+	if (!at || !at->cell)
+		return class_;
+	key.cell = at->cell;
+	map = table(&cells, generation);
+	narrowed = map ? bpf_map_lookup_elem(map, &key) : NULL;
+	return narrowed ? *narrowed : class_;
+}
+
+/* Who a party is in this generation. Returns 0, or the reason why it cannot be said. */
+static __noinline int resolve(__u32 generation, const struct party *party, struct who *who)
+{
+	struct weir_address_key key = { .prefixlen = 128 };
+	const struct weir_address *at = NULL;
+	void *map;
+
+	if (!party || !who)
+		return WEIR_REASON_NO_TABLES;
+	if (party->addr_known) {
+		map = table(&addresses, generation);
+		if (!map)
+			return WEIR_REASON_NO_TABLES;
+		key.addr = party->addr;
+		at = bpf_map_lookup_elem(map, &key);
+	}
+	if (party->speaks_for) {
+		const struct weir_identity *identity;
+
+		map = table(&identities, generation);
+		identity = map ? bpf_map_lookup_elem(map, &party->speaks_for) : NULL;
+		if (!identity)
+			return WEIR_REASON_UNKNOWN_IDENTITY;
+		who->workload = identity->workload;
+		who->identity = party->speaks_for;
+		who->class_ = identity->class_;
+		who->subject = identity->class_;
+		return 0;
+	}
+	if (party->owner) {
+		const struct weir_workload *workload;
+
+		map = table(&workloads, generation);
+		workload = map ? bpf_map_lookup_elem(map, &party->owner) : NULL;
+		if (workload) {
+			who->kind = workload->kind;
+			who->proxy = workload->proxy;
+			who->workload = workload->workload;
+			who->identity = workload->identity;
+			who->subject = workload->class_;
+			who->target = workload->target;
+			if (workload->kind == WEIR_KIND_PROXY) /* for itself, a proxy is whoever has the address */
+				who->class_ = at ? at->class_ : 0;
+			else if (at && at->workload && at->workload == workload->workload)
+				who->class_ = at->class_;
+			else
+				who->class_ = class_in_cell(generation, workload->class_, at);
+			return 0;
+		}
+	}
+	if (at) {
+		who->workload = at->workload;
+		who->identity = at->identity;
+		who->class_ = at->class_;
+		who->subject = at->subject;
+		who->target = at->target;
+	}
+	return 0;
+}
+
+struct question {
+	__u32 generation;
+	struct weir_pair_key pair;
+	__u8 protocol;
+	__u8 pad;
+	__be16 port;
+};
+
+/* What one side's policy says: two or three lookups, however many rules there are. */
+static __noinline int ask(const struct question *question, struct weir_ruling *out)
+{
+	struct weir_ports_key key = { .prefixlen = 64 };
+	struct weir_pair_key pair;
+	struct weir_ruling *ruling;
+	void *map;
+	__u32 *function;
+
+	if (!question || !out)
+		return 0;
+	out->rule = 0;
+	out->proxy = 0;
+	out->verdict = WEIR_ALLOWED;
+	out->reason = WEIR_REASON_NOT_SELECTED;
+	if (!question->pair.subject)
+		return 0; /* judged where it lives */
+	map = table(&pairs, question->generation);
+	if (!map)
+		goto no_tables;
+	pair = question->pair;
+	function = bpf_map_lookup_elem(map, &pair);
+	if (!function && pair.peer) {
+		pair.peer = 0;
+		function = bpf_map_lookup_elem(map, &pair);
+	}
+	if (!function)
+		return 0; /* no policy selects the subject in this direction */
+	key.ports = *function;
+	key.protocol = question->protocol;
+	key.port = question->port;
+	map = table(&ports, question->generation);
+	ruling = map ? bpf_map_lookup_elem(map, &key) : NULL;
+	if (!ruling)
+		goto no_tables;
+	*out = *ruling;
+	return 0;
+no_tables:
+	out->verdict = WEIR_DENIED;
+	out->reason = WEIR_REASON_NO_TABLES;
+	return 0;
+}
+
+enum sides {
+	SIDE_EGRESS = 1,
+	SIDE_INGRESS = 2,
+};
+
+/* The verdict on a flow: the source's egress, then the destination's ingress, as far as `sides` asks. */
+static __noinline int decide(const struct weir_current *now, const struct flow *flow, __u32 sides,
+			     struct decision *out)
+{
+	struct question question = {};
+	struct weir_ruling ruling;
+	int reason;
+
+	if (!now || !flow || !out)
+		return 0;
+	__builtin_memset(out, 0, sizeof *out);
+	out->generation = now->generation;
+	out->audit = now->audit;
+	reason = resolve(now->generation, &flow->source, &out->source);
+	if (reason)
+		return rule_on(out, WEIR_DENIED, reason, WEIR_EGRESS);
+	reason = resolve(now->generation, &flow->destination, &out->destination);
+	if (reason)
+		return rule_on(out, WEIR_DENIED, reason, WEIR_EGRESS);
+
+	if (out->source.workload && out->source.workload == out->destination.workload)
+		return rule_on(out, WEIR_ALLOWED, WEIR_REASON_SELF, WEIR_EGRESS);
+
+	question.generation = now->generation;
+	question.protocol = flow->protocol;
+	question.port = flow->port;
+	if (sides & SIDE_EGRESS) {
+		question.pair.subject = out->source.subject;
+		question.pair.peer = out->destination.class_;
+		question.pair.direction = WEIR_EGRESS;
+		ask(&question, &out->ruling);
+		out->direction = WEIR_EGRESS;
+		if (out->ruling.verdict == WEIR_DENIED || !(sides & SIDE_INGRESS))
+			return out->ruling.verdict;
+	}
+	question.pair.subject = out->destination.subject;
+	question.pair.peer = out->source.class_;
+	question.pair.direction = WEIR_INGRESS;
+	ask(&question, &ruling);
+	/* The side that has an opinion is the one to name. */
+	if (ruling.reason != WEIR_REASON_NOT_SELECTED || !(sides & SIDE_EGRESS)) {
+		out->ruling = ruling;
+		out->direction = WEIR_INGRESS;
+	}
+	if (out->ruling.verdict != WEIR_PROXIED || !flow->source.speaks_for)
+		return out->ruling.verdict;
+	/* Requests decide, and it comes from a proxy: it must be the one that was asked. */
+	if (flow->source.proxy == out->ruling.proxy) {
+		out->ruling.verdict = WEIR_ALLOWED;
+		out->ruling.reason = WEIR_REASON_PROXY_AGREED;
+	} else {
+		out->ruling.verdict = WEIR_DENIED;
+		out->ruling.reason = WEIR_REASON_BYPASSED_PROXY;
+	}
+	return out->ruling.verdict;
+}
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Counters and events. The only way out. */
+#ifndef WEIR_REPORT_H
+#define WEIR_REPORT_H
+
+#include "policy.h"
+
+static const struct weir_connections no_connections;
+
+static __always_inline void lose(__u32 what)
+{
+	__u64 *count = bpf_map_lookup_elem(&losses, &what);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+static __always_inline void add(__u64 *counter, __u64 amount)
+{
+	if (amount)
+		__sync_fetch_and_add(counter, amount);
+}
+
+/* The counters of a pair; NULL, and a loss, when the map is full. */
+static __always_inline struct weir_connections *connections_of(const struct weir_connections_key *key)
+{
+	struct weir_connections *counters = bpf_map_lookup_elem(&connections, key);
+
+	if (counters)
+		return counters;
+	bpf_map_update_elem(&connections, key, &no_connections, BPF_NOEXIST);
+	counters = bpf_map_lookup_elem(&connections, key);
+	if (!counters)
+		lose(WEIR_LOSS_CONNECTIONS);
+	return counters;
+}
+
+static __always_inline void count_refusal(const struct decision *decision, const struct flow *flow)
+{
+	struct weir_refusals_key key = {
+		.source = decision->source.workload,
+		.destination = decision->destination.workload,
+		.rule = decision->ruling.rule,
+		.port = bpf_ntohs(flow->port),
+		.protocol = flow->protocol,
+		.direction = decision->direction,
+		.reason = decision->ruling.reason,
+	};
+	__u64 none = 0, *count = bpf_map_lookup_elem(&refusals, &key);
+
+	if (!count) {
+		bpf_map_update_elem(&refusals, &key, &none, BPF_NOEXIST);
+		count = bpf_map_lookup_elem(&refusals, &key);
+	}
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	else
+		lose(WEIR_LOSS_REFUSALS);
+}
+
+static __always_inline int followed(void)
+{
+	__u32 zero = 0;
+	struct weir_settings *now = bpf_map_lookup_elem(&settings, &zero);
+
+	return now && now->followers;
+}
+
+/* A verdict on a new flow: refusals are counted and told, the rest is told while somebody follows. */
+static __noinline int report(const struct decision *decision, const struct flow *flow)
+{
+	struct weir_event *event;
+
+	if (!decision || !flow)
+		return 0;
+	if (decision->ruling.verdict == WEIR_DENIED && !decision->audit)
+		count_refusal(decision, flow);
+	if (decision->ruling.verdict != WEIR_DENIED && !followed())
+		return 0;
+	event = bpf_ringbuf_reserve(&events, sizeof *event, 0);
+	if (!event) {
+		lose(WEIR_LOSS_EVENTS);
+		return 0;
+	}
+	__builtin_memset(event, 0, sizeof *event);
+	event->time_ns = bpf_ktime_get_ns();
+	event->generation = decision->generation;
+	event->rule = decision->ruling.rule;
+	event->source = decision->source.workload;
+	event->destination = decision->destination.workload;
+	event->source_identity = decision->source.identity;
+	event->destination_identity = decision->destination.identity;
+	event->source_addr = flow->source.addr;
+	event->destination_addr = flow->destination.addr;
+	event->source_port = flow->source_port;
+	event->destination_port = flow->port;
+	event->protocol = flow->protocol;
+	event->direction = decision->direction;
+	event->verdict = decision->ruling.verdict;
+	event->reason = decision->ruling.reason;
+	event->proxy = decision->ruling.proxy;
+	event->audit = decision->ruling.verdict == WEIR_DENIED && decision->audit;
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
+
+/* Histogram bucket of a time: i such that it is below 1 << (i + 4) microseconds. */
+static __always_inline __u32 bucket_of(__u64 us)
+{
+	for (__u32 i = 0; i < WEIR_BUCKETS - 1; i++)
+		if (us < 1ull << (i + 4))
+			return i;
+	return WEIR_BUCKETS - 1;
+}
+
+/* The pair of counters a TCP socket counts under. Only the workloads' own sockets count, not a proxy's. */
+static __always_inline int connections_key(const struct socket_state *state, struct weir_connections_key *key)
+{
+	if (!state->role || (!state->source && !state->destination))
+		return 0;
+	key->source = state->source;
+	key->destination = state->destination;
+	key->port = bpf_ntohs(state->port);
+	key->protocol = IPPROTO_TCP;
+	key->reporter = state->role == ROLE_CONNECTING ? WEIR_REPORTER_SOURCE : WEIR_REPORTER_DESTINATION;
+	return 1;
+}
+
+static __always_inline void count_opened(struct socket_state *state)
+{
+	struct weir_connections_key key = {};
+	struct weir_connections *counters;
+
+	if (state->counted || !connections_key(state, &key))
+		return;
+	counters = connections_of(&key);
+	if (!counters)
+		return;
+	add(&counters->opened, 1);
+	state->counted = 1;
+}
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The life of a socket: whose it is, when it opens, what it moves, when it goes. */
+#include "kernel.h"
+#include "owner.h"
+#include "report.h"
+
+#define FLUSH_NS (100ull * 1000000ull) /* counters of a live connection are brought up to date this often */
+
+/* Tags a new socket with its workload, so that others can ask whose it is. */
+SEC("cgroup/sock_create")
+int sock_create(struct bpf_sock *sk)
+{
+	struct weir_current *now = in_force();
+	struct socket_state *state;
+	__u64 owner;
+
+	if (!now)
+		return 1;
+	owner = owner_of_current(now->generation);
+	if (!owner)
+		return 1;
+	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (state)
+		state->owner = owner;
+	else
+		lose(WEIR_LOSS_STORAGE); /* its first packet tries again, and fails closed */
+	return 1;
+}
+
+/* Adds what a TCP socket moved since the last time. Payload only: the FIN counts as a byte in bytes_received. */
+static __always_inline void flush(struct tcp_sock *tcp, struct socket_state *state, int closing)
+{
+	struct weir_connections_key key = {};
+	struct weir_connections *counters;
+	__u64 sent, received, rtt_us, time = bpf_ktime_get_ns();
+
+	if (!state->counted || !connections_key(state, &key))
+		return;
+	if (!closing && time - state->flushed_ns < FLUSH_NS)
+		return;
+	counters = connections_of(&key);
+	if (!counters)
+		return;
+	state->flushed_ns = time;
+	sent = tcp->bytes_sent - tcp->bytes_retrans;
+	received = tcp->bytes_received;
+	if (received && ((struct sock *)tcp)->__sk_common.skc_flags & (1ul << SOCK_DONE_BIT))
+		received--;
+	if (sent > state->sent)
+		add(&counters->sent_bytes, sent - state->sent);
+	if (received > state->received)
+		add(&counters->received_bytes, received - state->received);
+	state->sent = sent;
+	state->received = received;
+	rtt_us = tcp->srtt_us >> 3;
+	if (rtt_us) {
+		add(&counters->rtt[bucket_of(rtt_us)], 1);
+		add(&counters->rtt_us_sum, rtt_us);
+		add(&counters->rtt_count, 1);
+	}
+	if (closing)
+		add(&counters->closed, 1);
+}
+
+static __always_inline void connected(struct socket_state *state)
+{
+	struct weir_connections_key key = {};
+	struct weir_connections *counters;
+	__u64 us;
+
+	if (state->speaks_for)
+		return; /* a proxy's second leg; the first was counted at the workload */
+	count_opened(state);
+	if (!state->counted || !state->started_ns || !connections_key(state, &key))
+		return;
+	counters = connections_of(&key);
+	if (!counters)
+		return;
+	us = (bpf_ktime_get_ns() - state->started_ns) / 1000;
+	add(&counters->connect[bucket_of(us)], 1);
+	add(&counters->connect_us_sum, us);
+	add(&counters->connect_count, 1);
+}
+
+/* The source port is known and the SYN has not left: tell a receiver in another namespace who comes. */
+static __always_inline void announce_connect(struct bpf_sock_ops *ops, const struct socket_state *state)
+{
+	struct sender_key key = {};
+	struct sender sender = {
+		.owner = state->owner,
+		.seen_ns = bpf_ktime_get_ns(),
+		.speaks_for = state->speaks_for,
+		.proxy = state->proxy,
+		.redirected = state->redirected,
+	};
+
+	if (!state->owner)
+		return;
+	if (ops->family == AF_INET) {
+		addr_from_v4(&key.source, FIELD(ops->local_ip4));
+		addr_from_v4(&key.destination, FIELD(ops->remote_ip4));
+		asm volatile("" ::: "memory"); /* keeps the two branches' reads of the context apart */
+	} else {
+		key.source.word[0] = FIELD(ops->local_ip6[0]);
+		key.source.word[1] = FIELD(ops->local_ip6[1]);
+		key.source.word[2] = FIELD(ops->local_ip6[2]);
+		key.source.word[3] = FIELD(ops->local_ip6[3]);
+		key.destination.word[0] = FIELD(ops->remote_ip6[0]);
+		key.destination.word[1] = FIELD(ops->remote_ip6[1]);
+		key.destination.word[2] = FIELD(ops->remote_ip6[2]);
+		key.destination.word[3] = FIELD(ops->remote_ip6[3]);
+	}
+	if (addr_is_loopback(&key.source))
+		return;
+	key.source_port = bpf_htons(ops->local_port);
+	key.destination_port = ops->remote_port >> 16; /* network order in the upper half: struct bpf_sock_ops */
+	key.protocol = IPPROTO_TCP;
+	bpf_map_update_elem(&senders, &key, &sender, BPF_ANY);
+}
+
+SEC("sockops")
+int sock_ops(struct bpf_sock_ops *ops)
+{
+	struct socket_state *state;
+	struct tcp_sock *tcp;
+	struct bpf_sock *sk = ops->sk;
+
+	if (!sk || !in_force())
+		return 1;
+	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+		if (state)
+			announce_connect(ops, state);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+		if (!state || state->role != ROLE_CONNECTING)
+			break;
+		connected(state);
+		bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_RTT_CB_FLAG);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!state) {
+			lose(WEIR_LOSS_STORAGE);
+			break;
+		}
+		state->role = ROLE_ACCEPTING; /* whose, and from whom, is found with its first packet */
+		state->started_ns = bpf_ktime_get_ns();
+		bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_RTT_CB_FLAG);
+		break;
+	case BPF_SOCK_OPS_RTT_CB:
+		state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+		tcp = bpf_skc_to_tcp_sock(sk);
+		if (state && tcp)
+			flush(tcp, state, 0);
+		break;
+	}
+	return 1;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int tcp_destroy_sock(__u64 *ctx)
+{
+	struct sock *sk = (struct sock *)ctx[0];
+	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	if (state && tcp)
+		flush(tcp, state, 1);
+	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int tcp_retransmit_skb(__u64 *ctx)
+{
+	struct sock *sk = (struct sock *)ctx[0];
+	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct weir_connections_key key = {};
+	struct weir_connections *counters;
+
+	if (!state || !connections_key(state, &key))
+		return 0;
+	counters = connections_of(&key);
+	if (counters)
+		add(&counters->retransmits, 1);
+	return 0;
+}
