@@ -128,7 +128,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow, i
 				 struct weir_proxy *turned)
 {
 	struct weir_current *now = in_force();
-	struct decision decision;
+	struct decision decision = {};
 	struct socket_state *state;
 	int verdict;
 

@@ -128,7 +128,7 @@ static __always_inline int skip_extensions(struct __sk_buff *skb, __u8 *protocol
 }
 
 /* Addresses, ports and protocol of a packet seen by cgroup_skb, whose data begins at the network header. */
-static __noinline int flow_from_packet(struct __sk_buff *skb, struct flow *flow)
+__noinline int flow_from_packet(struct __sk_buff *skb, struct flow *flow)
 {
 	if (!flow)
 		return -1;

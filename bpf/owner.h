@@ -23,7 +23,7 @@
 	})
 
 /* In a process's own context: of a socket it makes or uses now. */
-static __noinline __u64 owner_of_current(__u32 generation)
+__noinline __u64 owner_of_current(__u32 generation)
 {
 	void *map = table(&workloads, generation);
 

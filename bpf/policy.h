@@ -67,7 +67,7 @@ static __always_inline __u32 class_in_cell(__u32 generation, __u32 class_, const
 }
 
 /* Who a party is in this generation. Returns 0, or the reason why it cannot be said. */
-static __noinline int resolve(__u32 generation, const struct party *party, struct who *who)
+__noinline int resolve(__u32 generation, const struct party *party, struct who *who)
 {
 	struct weir_address_key key = { .prefixlen = 128 };
 	const struct weir_address *at = NULL;
@@ -135,7 +135,7 @@ struct question {
 };
 
 /* What one side's policy says: two or three lookups, however many rules there are. */
-static __noinline int ask(const struct question *question, struct weir_ruling *out)
+__noinline int ask(const struct question *question, struct weir_ruling *out)
 {
 	struct weir_ports_key key = { .prefixlen = 64 };
 	struct weir_pair_key pair;
@@ -183,11 +183,11 @@ enum sides {
 };
 
 /* The verdict on a flow: the source's egress, then the destination's ingress, as far as `sides` asks. */
-static __noinline int decide(const struct weir_current *now, const struct flow *flow, __u32 sides,
+__noinline int decide(const struct weir_current *now, const struct flow *flow, __u32 sides,
 			     struct decision *out)
 {
 	struct question question = {};
-	struct weir_ruling ruling;
+	struct weir_ruling ruling = {};
 	int reason;
 
 	if (!now || !flow || !out)

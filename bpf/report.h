@@ -67,7 +67,7 @@ static __always_inline int followed(void)
 }
 
 /* A verdict on a new flow: refusals are counted and told, the rest is told while somebody follows. */
-static __noinline int report(const struct decision *decision, const struct flow *flow)
+__noinline int report(const struct decision *decision, const struct flow *flow)
 {
 	struct weir_event *event;
 

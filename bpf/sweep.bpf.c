@@ -80,7 +80,7 @@ int revoke_tcp(struct bpf_iter__tcp *ctx)
 	struct sock_common *common = ctx->sk_common;
 	struct weir_current *now = in_force();
 	struct socket_state *state;
-	struct decision decision;
+	struct decision decision = {};
 	struct flow flow = {};
 	int unproxied = 0;
 
