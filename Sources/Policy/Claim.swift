@@ -1,0 +1,37 @@
+/// What a file decodes to.
+enum Object {
+  case namespace(Namespace)
+  case endpoint(Endpoint)
+  case proxy(Proxy)
+  case networkPolicy(NetworkPolicy)
+  case authorizationPolicy(AuthorizationPolicy)
+}
+
+/// Something that only one object of a set may have.
+struct Claim {
+  enum Key: Hashable {
+    /// A kind's name. Workloads and Pods share the kind `endpoint`: policies select them alike.
+    case name(kind: String, Name)
+    case cgroup(String)
+    case address(IPAddress)
+  }
+
+  var key: Key
+  /// `Workload shop/web`
+  var owner: String
+  var place: Place
+  var field: String
+
+  /// Said at the second claim, of the first.
+  func conflict(with first: Claim) -> Problem {
+    let other = "\(first.owner) (\(shown(first.place.file)):\(first.place.line):\(first.place.column))"
+    let message =
+      switch key {
+      case .name where owner == first.owner: "\(owner) is already defined (\(shown(first.place.file)):\(first.place.line):\(first.place.column))"
+      case .name: "\(owner) has the name of \(other); a name stands for one endpoint"
+      case .cgroup(let path): "the cgroup \(quoted(path)) is already that of \(other)"
+      case .address(let address): "the address \(address) is already that of \(other)"
+      }
+    return Problem(file: place.file, line: place.line, column: place.column, field: field, message: message)
+  }
+}

@@ -1,0 +1,107 @@
+import Glibc
+
+/// Finds and opens the files that paths name. Nothing here waits: a FIFO, a device or a huge file is refused as it is.
+enum PolicyFile {
+  /// The files of one path: itself, or what a directory holds, in sorted order. A directory below it is not entered; names that
+  /// start with a dot are passed over, so a mounted ConfigMap's `..data` is read once, through its links.
+  static func files(at path: String) -> Result<[String], Problem> {
+    var status = stat()
+    guard path.utf8.allSatisfy({ $0 != 0 }), stat(path, &status) == 0 else { return .failure(unreadable(path)) }
+    guard status.st_mode & S_IFMT == S_IFDIR else { return .success([path]) }
+    guard let directory = opendir(path) else { return .failure(unreadable(path)) }
+    defer { closedir(directory) }
+    var names: [String] = []
+    errno = 0
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(cString: $0) }
+      }
+      if isPolicyFile(name) { names.append(name) }
+      errno = 0
+    }
+    guard errno == 0 else { return .failure(unreadable(path)) }
+    let prefix = path.hasSuffix("/") ? path : path + "/"
+    return .success(names.sorted().map { prefix + $0 })
+  }
+
+  private static func isPolicyFile(_ name: String) -> Bool {
+    !name.hasPrefix(".") && [".yaml", ".yml", ".json"].contains { name.hasSuffix($0) }
+  }
+
+  /// Which file it is, however it is called.
+  struct Identity: Hashable {
+    var device: UInt64
+    var inode: UInt64
+  }
+
+  struct Contents {
+    var identity: Identity
+    var bytes: [UInt8]
+  }
+
+  /// A regular file's bytes.
+  static func read(_ path: String) throws(Problem) -> Contents {
+    var status = stat()
+    // Looked at before it is opened: opening alone can arm a watchdog or rewind a tape.
+    guard stat(path, &status) == 0 else { throw unreadable(path) }
+    try requireRegular(status, path)
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+    guard descriptor >= 0 else { throw unreadable(path) }
+    defer { close(descriptor) }
+    guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
+    try requireRegular(status, path)
+    let bytes = try readAll(descriptor, expecting: Int(status.st_size), path)
+    return Contents(identity: Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)), bytes: bytes)
+  }
+
+  private static func requireRegular(_ status: stat, _ path: String) throws(Problem) {
+    let kind: String? =
+      switch status.st_mode & S_IFMT {
+      case S_IFREG: nil
+      case S_IFDIR: "a directory"
+      case S_IFIFO: "a FIFO"
+      case S_IFSOCK: "a socket"
+      case S_IFCHR, S_IFBLK: "a device"
+      default: "something else"
+      }
+    if let kind { throw Problem(file: shown(path), message: "expected a regular file, found \(kind)") }
+    if status.st_size > YAML.Limit.bytes { throw tooLarge(path) }
+  }
+
+  /// Reads to the end, not to the size: files of /proc have none, and one may grow.
+  private static func readAll(_ descriptor: Int32, expecting size: Int, _ path: String) throws(Problem) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var room = size + 1
+    while true {
+      var count = 0
+      let before = bytes.count
+      bytes.append(contentsOf: repeatElement(0, count: room))
+      repeat {
+        count = bytes.withUnsafeMutableBytes { buffer in
+          Glibc.read(descriptor, buffer.baseAddress?.advanced(by: before), room)
+        }
+      } while count < 0 && errno == EINTR
+      guard count >= 0 else { throw unreadable(path) }
+      bytes.removeLast(room - count)
+      if count == 0 { return bytes }
+      if bytes.count > YAML.Limit.bytes { throw tooLarge(path) }
+      room = min(1 << 16, YAML.Limit.bytes + 1 - bytes.count + 1)
+    }
+  }
+
+  private static func tooLarge(_ path: String) -> Problem {
+    Problem(file: shown(path), message: "larger than \(YAML.Limit.bytes >> 20) MiB; split it")
+  }
+
+  private static func unreadable(_ path: String) -> Problem {
+    let code = errno
+    let reason =
+      switch code {
+      case ENOENT: "there is no such file or directory"
+      case ELOOP: "its symbolic links lead in a circle"
+      case EACCES: "no permission to read it"
+      default: String(cString: strerror(code))
+      }
+    return Problem(file: shown(path), message: "cannot be read: \(reason)")
+  }
+}

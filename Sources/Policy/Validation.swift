@@ -1,0 +1,100 @@
+/// The rules the API server has for names, labels and ports (k8s.io/apimachinery/pkg/util/validation). Each function
+/// answers nil for a value that is right, and otherwise what was expected.
+enum Syntax {
+  /// RFC 1123 label: namespaces.
+  static func dnsLabel(_ text: String) -> String? {
+    isLabel(text.utf8[...], atMost: 63)
+      ? nil
+      : "expected a DNS label (a-z, 0-9 and '-', a letter or digit at both ends, at most 63 characters)"
+  }
+
+  /// RFC 1123 subdomain: most names.
+  static func dnsSubdomain(_ text: String) -> String? {
+    isSubdomain(text.utf8[...])
+      ? nil
+      : "expected a DNS subdomain (a-z, 0-9, '-' and '.', a letter or digit at both ends of each part, "
+        + "at most 253 characters)"
+  }
+
+  /// IANA service name (RFC 6335), as container ports are called.
+  static func portName(_ text: String) -> String? {
+    let bytes = Array(text.utf8)
+    let hyphen = UInt8(ascii: "-")
+    let doubled = zip(bytes, bytes.dropFirst()).contains { $0 == hyphen && $1 == hyphen }
+    let right =
+      (1...15).contains(bytes.count) && bytes.allSatisfy { isLowerAlphanumeric($0) || $0 == hyphen }
+      && bytes.contains { isLowerAlphanumeric($0) && !isDigit($0) } && bytes.first != hyphen
+      && bytes.last != hyphen && !doubled
+    return right
+      ? nil
+      : "expected a port name (at most 15 of a-z, 0-9 and '-', at least one letter, no '-' at an end or twice in a row)"
+  }
+
+  /// `[prefix/]name`: label and annotation keys.
+  static func labelKey(_ text: String) -> String? {
+    let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    let right: Bool
+    switch parts.count {
+    case 1: right = isQualifiedName(parts[0])
+    case 2: right = isSubdomain(parts[0]) && isQualifiedName(parts[1])
+    default: right = false
+    }
+    return right
+      ? nil
+      : "expected a label key ([DNS-SUBDOMAIN/]NAME; NAME of letters, digits, '-', '_' and '.', a letter or digit at "
+        + "both ends, at most 63 characters)"
+  }
+
+  static func labelValue(_ text: String) -> String? {
+    text.isEmpty || isQualifiedName(text.utf8[...])
+      ? nil
+      : "expected a label value (letters, digits, '-', '_' and '.', a letter or digit at both ends, at most 63 "
+        + "characters)"
+  }
+
+  /// A cgroup directory, relative or absolute. The root itself is refused, because it holds everybody.
+  static func cgroup(_ text: String) -> String? {
+    let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    let named = text.hasPrefix("/") ? parts.dropFirst() : parts[...]
+    let right =
+      text.utf8.count < 4096
+      && named.allSatisfy { part in
+        !part.isEmpty && part.count <= 255 && !part.elementsEqual(".".utf8) && !part.elementsEqual("..".utf8)
+          && part.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+      }
+    return right
+      ? nil
+      : "expected a cgroup below the cgroup root (`shop/web`), or from `/` on below the cgroup2 mount, without empty, "
+        + "`.` or `..` parts"
+  }
+
+  private static func isLabel(_ bytes: Substring.UTF8View, atMost limit: Int) -> Bool {
+    guard let first = bytes.first, let last = bytes.last, bytes.count <= limit else { return false }
+    return isLowerAlphanumeric(first) && isLowerAlphanumeric(last)
+      && bytes.allSatisfy { isLowerAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+  }
+
+  private static func isSubdomain(_ bytes: Substring.UTF8View) -> Bool {
+    guard bytes.count <= 253 else { return false }
+    return bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+      .allSatisfy { isLabel($0, atMost: 253) }
+  }
+
+  private static func isQualifiedName(_ bytes: Substring.UTF8View) -> Bool {
+    guard let first = bytes.first, let last = bytes.last, bytes.count <= 63 else { return false }
+    return isAlphanumeric(first) && isAlphanumeric(last)
+      && bytes.allSatisfy {
+        isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
+      }
+  }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+  private static func isLowerAlphanumeric(_ byte: UInt8) -> Bool {
+    isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+  }
+
+  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    isLowerAlphanumeric(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+  }
+}

@@ -1,0 +1,95 @@
+extension YAML {
+  /// What a plain scalar is: the rules of the YAML reader in sigs.k8s.io/yaml (a fork of go-yaml v2), so that a file means here
+  /// what it means to kubectl. Dates stay strings, as they do there on the way to JSON.
+  static func resolve(_ text: UnsafeBufferPointer<UInt8>) -> Node.Value {
+    guard let first = text.first else { return .null }
+    switch first {
+    case UInt8(ascii: "y"), UInt8(ascii: "Y"), UInt8(ascii: "n"), UInt8(ascii: "N"), UInt8(ascii: "t"),
+      UInt8(ascii: "T"), UInt8(ascii: "f"), UInt8(ascii: "F"), UInt8(ascii: "o"), UInt8(ascii: "O"), UInt8(ascii: "~"):
+      return text.count <= 5 ? word(String(decoding: text, as: UTF8.self)) : .string
+    case UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+      // No number that is meant as one is longer.
+      guard text.count <= 400 else { return .string }
+      return number(text.filter { $0 != UInt8(ascii: "_") }[...]) ?? special(text)
+    default: return .string
+    }
+  }
+
+  private static func word(_ text: String) -> Node.Value {
+    switch text {
+    case "true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON": .bool(true)
+    case "false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF": .bool(false)
+    case "~", "null", "Null", "NULL": .null
+    default: .string
+    }
+  }
+
+  private static func special(_ text: UnsafeBufferPointer<UInt8>) -> Node.Value {
+    switch String(decoding: text, as: UTF8.self) {
+    case ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF": .number
+    default: .string
+    }
+  }
+
+  private static func number(_ text: ArraySlice<UInt8>) -> Node.Value? {
+    var digits = text
+    let negative = digits.first == UInt8(ascii: "-")
+    if negative || digits.first == UInt8(ascii: "+") { digits.removeFirst() }
+    var base: UInt8 = 10
+    if digits.first == UInt8(ascii: "0"), digits.count > 1 {
+      switch digits[digits.startIndex + 1] | 0x20 {
+      case UInt8(ascii: "x"): (base, digits) = (16, digits.dropFirst(2))
+      case UInt8(ascii: "o"): (base, digits) = (8, digits.dropFirst(2))
+      case UInt8(ascii: "b"): (base, digits) = (2, digits.dropFirst(2))
+      default: (base, digits) = (8, digits.dropFirst())
+      }
+    }
+    return whole(digits, base: base, negative: negative) ?? (isFloat(text) ? .number : nil)
+  }
+
+  /// nil where the digits are not all of the base; too large for 64 bits is `number`.
+  private static func whole(_ digits: ArraySlice<UInt8>, base: UInt8, negative: Bool) -> Node.Value? {
+    guard !digits.isEmpty else { return nil }
+    var value: Int64 = 0
+    var fits = true
+    for byte in digits {
+      guard let digit = hexDigit(byte), digit < base else { return nil }
+      guard fits else { continue }
+      let product = value.multipliedReportingOverflow(by: Int64(base))
+      let sum =
+        negative
+        ? product.partialValue.subtractingReportingOverflow(Int64(digit))
+        : product.partialValue.addingReportingOverflow(Int64(digit))
+      fits = !product.overflow && !sum.overflow
+      value = sum.partialValue
+    }
+    return fits ? .integer(value) : .number
+  }
+
+  /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
+  private static func isFloat(_ text: ArraySlice<UInt8>) -> Bool {
+    var rest = text
+    func takeDigits() -> Int {
+      let after = rest.drop { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+      defer { rest = after }
+      return rest.count - after.count
+    }
+    func takeSign() {
+      if rest.first == UInt8(ascii: "-") || rest.first == UInt8(ascii: "+") { rest.removeFirst() }
+    }
+    takeSign()
+    let before = takeDigits()
+    if rest.first == UInt8(ascii: ".") {
+      rest.removeFirst()
+      if takeDigits() == 0, before == 0 { return false }
+    } else if before == 0 {
+      return false
+    }
+    if let mark = rest.first, mark | 0x20 == UInt8(ascii: "e") {
+      rest.removeFirst()
+      takeSign()
+      if takeDigits() == 0 { return false }
+    }
+    return rest.isEmpty
+  }
+}
