@@ -1,5 +1,5 @@
-/// Addresses and blocks as people write them. Reading is strict, because a form that two programs read differently
-/// is a hole: no leading zeros in IPv4 (which some read as octal), no zone, no missing octets.
+/// Addresses and blocks as people write them. Reading is strict, because a form that two programs read
+/// differently is a hole: no leading zeros in IPv4 (which some read as octal), no zone, no missing octets.
 extension IPAddress: CustomStringConvertible {
   /// Dotted decimal, or any form of RFC 4291 section 2.2. A v4-mapped address is the IPv4 address.
   public init?(_ text: some StringProtocol) {
@@ -20,11 +20,15 @@ extension IPAddress: CustomStringConvertible {
     return IPAddress.hex(groups[..<zeros.lowerBound]) + "::" + IPAddress.hex(groups[zeros.upperBound...])
   }
 
+  /// For messages.
+  var family: String { isV4 ? "IPv4" : "IPv6" }
+
   private static func hex(_ groups: ArraySlice<UInt16>) -> String {
     groups.map { String($0, radix: 16) }.joined(separator: ":")
   }
 
-  /// The run that `::` stands for: the longest of at least two groups, the first of equals (RFC 5952 section 4.2).
+  /// The run that `::` stands for: the longest of at least two groups, the first of equals (RFC 5952 section
+  /// 4.2).
   private static func longestZeros(_ groups: [UInt16]) -> Range<Int>? {
     var best = 0..<0
     var start = 0
@@ -88,7 +92,8 @@ extension IPAddress: CustomStringConvertible {
 }
 
 extension CIDR: CustomStringConvertible {
-  /// `ADDRESS/BITS`. Bits of the address beyond the prefix may be set and are dropped, as the API server does.
+  /// `ADDRESS/BITS`. Bits of the address beyond the prefix may be set and are dropped, as the API server
+  /// does.
   public init?(_ text: some StringProtocol) {
     let bytes = Array(text.utf8)
     guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")),
@@ -103,7 +108,8 @@ extension CIDR: CustomStringConvertible {
   /// Every address in it is an IPv4 address.
   public var isV4: Bool { prefix >= 96 && base.isV4 }
 
-  /// Every IPv4 address: what an IPv6 block such as ::/0 must leave out, because IPv4 is kept inside IPv6 here.
+  /// Every IPv4 address: what an IPv6 block such as ::/0 must leave out, because IPv4 is kept inside IPv6
+  /// here.
   public static let everyV4 = CIDR(base: IPAddress(v4: 0), prefix: 96)
 
   public var description: String { isV4 ? "\(base)/\(prefix - 96)" : "\(base)/\(prefix)" }
@@ -111,7 +117,9 @@ extension CIDR: CustomStringConvertible {
 
 /// Digits without sign and without leading zeros.
 func decimal(_ bytes: ArraySlice<UInt8>, atMost limit: Int) -> Int? {
-  guard let first = bytes.first, bytes.count <= 9, first != UInt8(ascii: "0") || bytes.count == 1 else { return nil }
+  guard let first = bytes.first, bytes.count <= 9, first != UInt8(ascii: "0") || bytes.count == 1 else {
+    return nil
+  }
   var value = 0
   for byte in bytes {
     guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }

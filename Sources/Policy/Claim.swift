@@ -27,7 +27,8 @@ struct Claim {
     let other = "\(first.owner) (\(shown(first.place.file)):\(first.place.line):\(first.place.column))"
     let message =
       switch key {
-      case .name where owner == first.owner: "\(owner) is already defined (\(shown(first.place.file)):\(first.place.line):\(first.place.column))"
+      case .name where owner == first.owner:
+        "\(owner) is already defined (\(shown(first.place.file)):\(first.place.line):\(first.place.column))"
       case .name: "\(owner) has the name of \(other); a name stands for one endpoint"
       case .cgroup(let path): "the cgroup \(quoted(path)) is already that of \(other)"
       case .address(let address): "the address \(address) is already that of \(other)"

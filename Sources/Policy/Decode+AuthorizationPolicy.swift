@@ -1,5 +1,6 @@
-/// The rules are those of Istio (pkg/config/validation and security.istio.io/v1 AuthorizationPolicy). What Istio has
-/// and weir does not judge yet is refused by name: to pass it over would allow or deny something else than was written.
+/// The rules are those of Istio (pkg/config/validation and security.istio.io/v1 AuthorizationPolicy). What
+/// Istio has and weir does not judge yet is refused by name: to pass it over would allow or deny something
+/// else than was written.
 extension Decoding {
   private static let authorizationPolicyShape = Shape(
     what: "an AuthorizationPolicy", read: ["metadata", "spec", "status"], passed: ["apiVersion", "kind"])
@@ -13,7 +14,8 @@ extension Decoding {
   private static let sourceShape = Shape(
     what: "a Source", read: ["principals", "notPrincipals", "namespaces", "notNamespaces"],
     refused: [
-      "ipBlocks", "notIpBlocks", "remoteIpBlocks", "notRemoteIpBlocks", "requestPrincipals", "notRequestPrincipals",
+      "ipBlocks", "notIpBlocks", "remoteIpBlocks", "notRemoteIpBlocks", "requestPrincipals",
+      "notRequestPrincipals",
       "serviceAccounts", "notServiceAccounts",
     ])
   private static let operationShape = Shape(
@@ -79,8 +81,8 @@ extension Decoding {
     return AuthorizationPolicy.Rule(from: from, to: to, place: place(node))
   }
 
-  /// `from: [{source: ...}]` and `to: [{operation: ...}]`. Present but empty is refused: it restricts nothing and looks
-  /// as if it did.
+  /// `from: [{source: ...}]` and `to: [{operation: ...}]`. Present but empty is refused: it restricts nothing
+  /// and looks as if it did.
   private func entries<T>(
     _ name: String, of rule: Fields, _ shape: Shape, _ inner: String, _ read: (YAML.Node) -> T?
   ) -> [T] {
@@ -152,7 +154,10 @@ extension Decoding {
     if stars == 1, text.hasSuffix("*") { return .prefix(String(text.dropLast())) }
     // Istio takes such a `*` for the character itself, which nobody means.
     problem(
-      node, "expected `*` alone, or once at the start or the end, found \(quoted(text)); elsewhere it is no wildcard")
+      node,
+      "expected `*` alone, or once at the start or the end (elsewhere it is no wildcard), "
+        + "found \(quoted(text))"
+    )
     return nil
   }
 }

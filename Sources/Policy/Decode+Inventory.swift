@@ -25,11 +25,14 @@ extension Decoding {
     read: ["containers", "initContainers", "hostNetwork", "serviceAccountName", "serviceAccount"],
     passed: [
       "activeDeadlineSeconds", "affinity", "automountServiceAccountToken", "dnsConfig", "dnsPolicy",
-      "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostPID", "hostUsers", "hostname",
-      "hostnameOverride", "imagePullSecrets", "nodeName", "nodeSelector", "os", "overhead", "preemptionPolicy",
+      "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostPID", "hostUsers",
+      "hostname",
+      "hostnameOverride", "imagePullSecrets", "nodeName", "nodeSelector", "os", "overhead",
+      "preemptionPolicy",
       "priority", "priorityClassName", "readinessGates", "resourceClaims", "resources", "restartPolicy",
       "runtimeClassName", "schedulerName", "schedulingGates", "schedulingGroup", "securityContext",
-      "setHostnameAsFQDN", "shareProcessNamespace", "subdomain", "terminationGracePeriodSeconds", "tolerations",
+      "setHostnameAsFQDN", "shareProcessNamespace", "subdomain", "terminationGracePeriodSeconds",
+      "tolerations",
       "topologySpreadConstraints", "volumes", "workloadRef",
     ])
 
@@ -37,8 +40,10 @@ extension Decoding {
     what: "a Container", read: ["ports", "restartPolicy"],
     passed: [
       "args", "command", "env", "envFrom", "image", "imagePullPolicy", "lifecycle", "livenessProbe", "name",
-      "readinessProbe", "resizePolicy", "resources", "restartPolicyRules", "securityContext", "startupProbe", "stdin",
-      "stdinOnce", "terminationMessagePath", "terminationMessagePolicy", "tty", "volumeDevices", "volumeMounts",
+      "readinessProbe", "resizePolicy", "resources", "restartPolicyRules", "securityContext", "startupProbe",
+      "stdin",
+      "stdinOnce", "terminationMessagePath", "terminationMessagePolicy", "tty", "volumeDevices",
+      "volumeMounts",
       "workingDir",
     ])
 
@@ -54,6 +59,14 @@ extension Decoding {
       "resize", "resourceClaimStatuses", "resources", "startTime",
     ])
 
+  private enum PodPhase: String, CaseIterable {
+    case pending = "Pending"
+    case running = "Running"
+    case succeeded = "Succeeded"
+    case failed = "Failed"
+    case unknown = "Unknown"
+  }
+
   private struct PodSpec {
     var hostNetwork = false
     var serviceAccount = "default"
@@ -64,7 +77,8 @@ extension Decoding {
     guard let object = fields(node, Decoding.podShape) else { return }
     let meta = metadata(of: object, kind: "Pod", family: "endpoint")
     let spec = field("spec", of: object) { podSpec($0) } ?? PodSpec()
-    let addresses = field("status", of: object) { podStatus($0, meta?.title, hostNetwork: spec.hostNetwork) } ?? []
+    let addresses =
+      field("status", of: object) { podStatus($0, meta?.title, hostNetwork: spec.hostNetwork) } ?? []
     guard let meta else { return }
     add(
       .endpoint(
@@ -89,15 +103,16 @@ extension Decoding {
     let main = listField("containers", of: fields, what: "containers") { container($0, initial: false) }
     let initial = listField("initContainers", of: fields, what: "containers") { container($0, initial: true) }
     // A named port is the first of its name and protocol, in this order (k8s.io/kubernetes podutil.FindPort).
+    var known: Set<String> = []
     for port in (main + initial).joined()
-    where !spec.ports.contains(where: { $0.name == port.name && $0.protocol == port.protocol }) {
+    where known.insert("\(port.name)/\(port.protocol.rawValue)").inserted {
       spec.ports.append(port)
     }
     return spec
   }
 
-  /// The named ports. An init container that ends before the others start serves nothing; one that restarts always
-  /// (a sidecar) does.
+  /// The named ports. An init container that ends before the others start serves nothing; one that restarts
+  /// always (a sidecar) does.
   private func container(_ node: YAML.Node, initial: Bool) -> [NamedPort]? {
     guard let fields = fields(node, Decoding.containerShape) else { return nil }
     var names: Set<String> = []
@@ -127,13 +142,16 @@ extension Decoding {
   /// The addresses of its own. A pod that has ended owns none: another may have got them since.
   private func podStatus(_ node: YAML.Node, _ title: String?, hostNetwork: Bool) -> [IPAddress]? {
     guard let fields = fields(node, Decoding.podStatusShape) else { return nil }
-    let phase = field("phase", of: fields) { string($0) }
-    let ended = phase == "Succeeded" || phase == "Failed"
+    let phase = field("phase", of: fields) { oneOf(PodPhase.allCases, $0) }
+    let ended = phase == .succeeded || phase == .failed
     var addresses: [IPAddress] = []
     func take(_ node: YAML.Node) {
       // Empty: none yet.
       guard let text = string(node), !text.isEmpty, let address = address(node), !ended else { return }
       if addresses.contains(address) { return }
+      if addresses.contains(where: { $0.isV4 == address.isV4 }) {
+        return problem(node, "a second \(address.family) address; expected at most one of each family")
+      }
       addresses.append(address)
       // The node's address is that of all its pods in the host's network.
       if let title, !hostNetwork { claim(.address(address), by: title, at: node) }

@@ -11,8 +11,10 @@ extension Decoding {
   private static let objectMeta = Shape(
     what: "metadata", read: ["name", "namespace", "labels", "annotations"],
     passed: [
-      "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-      "finalizers", "generateName", "managedFields", "ownerReferences", "selfLink", "clusterName", "initializers",
+      "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
+      "deletionGracePeriodSeconds",
+      "finalizers", "generateName", "managedFields", "ownerReferences", "selfLink", "clusterName",
+      "initializers",
     ])
 
   /// The head of a namespaced object. `family` is the kind whose names it shares.
@@ -48,21 +50,29 @@ extension Decoding {
   }
 
   private func labels(of meta: Fields) -> Labels {
-    _ = field("annotations", of: meta) { strings($0, what: "annotations") { _ in } }
+    _ = field("annotations", of: meta) { node in
+      // As the API server does, which lets the prefix be in any case here.
+      strings(node, what: "annotations") { checkKey($0, as: $0.key.lowercased()) }
+    }
     return field("labels", of: meta) { self.labels($0) } ?? [:]
   }
 
   func labels(_ node: YAML.Node) -> Labels? {
     strings(node, what: "labels") { entry in
-      let key = YAML.Node(value: .string, text: entry.key, line: entry.line, column: entry.column)
-      if let fault = Syntax.labelKey(entry.key) { problem(key, "\(fault), found \(quoted(entry.key))") }
+      checkKey(entry, as: entry.key)
       if let fault = Syntax.labelValue(entry.node.text) {
         problem(entry.node, "\(fault), found \(quoted(entry.node.text))")
       }
     }
   }
 
-  /// `status` is what a cluster says of the object: taken as it is, so that `kubectl get -o yaml` can be used.
+  private func checkKey(_ entry: YAML.Entry, as key: String) {
+    guard let fault = Syntax.labelKey(key) else { return }
+    problem(entry.keyNode, "\(fault), found \(quoted(entry.key))")
+  }
+
+  /// `status` is what a cluster says of the object: taken as it is, so that `kubectl get -o yaml` can be
+  /// used.
   func passStatus(of object: Fields) {
     guard let status = object["status"] else { return }
     if case .mapping = status.value { return }
@@ -91,32 +101,40 @@ extension Decoding {
   ]
 
   private static let understood =
-    kinds.map { "\($0.name) (\($0.apiVersions.joined(separator: ", ")))" }.joined(separator: ", ") + " and List (v1)"
+    kinds.map { "\($0.name) (\($0.apiVersions.joined(separator: ", ")))" }.joined(separator: ", ")
+    + " and List (v1)"
 
-  /// One document, or one item of a list. A typed list's items need not say what they are: the API leaves it out there.
+  /// One document, or one item of a list. A typed list's items need not say what they are: the API leaves it
+  /// out there.
   func object(_ node: YAML.Node, listed: (apiVersion: String, kind: String)? = nil) {
     guard case .mapping(let entries) = node.value else { return expected("an object (a mapping)", node) }
     let fields = Fields(node: node, entries: entries)
-    let version = listed != nil && fields["apiVersion"] == nil
+    let version =
+      listed != nil && fields["apiVersion"] == nil
       ? listed?.apiVersion : required("apiVersion", of: fields) { nonEmptyString($0) }
-    let name = listed != nil && fields["kind"] == nil
+    let name =
+      listed != nil && fields["kind"] == nil
       ? listed?.kind : required("kind", of: fields) { nonEmptyString($0) }
     guard let version, let name else { return }
     if let kind = Decoding.kinds.first(where: { $0.name == name && $0.apiVersions.contains(version) }) {
       return kind.read(self, node)
     }
     if name == "List", version == "v1" { return items(node, nil) }
-    if let kind = Decoding.kinds.first(where: { $0.name + "List" == name && $0.apiVersions.contains(version) }) {
+    if let kind = Decoding.kinds.first(where: { $0.name + "List" == name && $0.apiVersions.contains(version) }
+    ) {
       return items(node, (version, kind.name))
     }
     if let kind = Decoding.kinds.first(where: { $0.name == name }) {
       _ = field("apiVersion", of: fields) {
-        problem($0, "\(name) is understood as \(kind.apiVersions.joined(separator: " or ")), found \(quoted(version))")
+        problem(
+          $0,
+          "\(name) is understood as \(kind.apiVersions.joined(separator: " or ")), found \(quoted(version))")
       }
       return
     }
     _ = field("kind", of: fields) {
-      problem($0, "\(quoted(name)) of \(quoted(version)) is not understood; these are: \(Decoding.understood)")
+      problem(
+        $0, "\(quoted(name)) of \(quoted(version)) is not understood; these are: \(Decoding.understood)")
     }
   }
 

@@ -10,11 +10,15 @@ extension Decoding {
     what: "a NetworkPolicyPeer", read: ["podSelector", "namespaceSelector", "ipBlock"])
   private static let ipBlockShape = Shape(what: "an IPBlock", read: ["cidr", "except"])
   private static let portShape = Shape(what: "a NetworkPolicyPort", read: ["port", "endPort", "protocol"])
-  private static let selectorShape = Shape(what: "a LabelSelector", read: ["matchLabels", "matchExpressions"])
+  private static let selectorShape = Shape(
+    what: "a LabelSelector", read: ["matchLabels", "matchExpressions"])
   private static let requirementShape = Shape(
     what: "a LabelSelectorRequirement", read: ["key", "operator", "values"])
 
-  private enum PolicyType: String { case ingress = "Ingress", egress = "Egress" }
+  private enum PolicyType: String {
+    case ingress = "Ingress"
+    case egress = "Egress"
+  }
 
   func networkPolicy(_ node: YAML.Node) {
     guard let object = fields(node, Decoding.networkPolicyShape) else { return }
@@ -22,7 +26,8 @@ extension Decoding {
     let meta = metadata(of: object, kind: "NetworkPolicy")
     // Without a spec it has an empty selector: it isolates every pod of its namespace.
     var policy = NetworkPolicy(
-      name: meta?.name ?? Name("", ""), podSelector: .everything, ingress: [], egress: [], isolatesIngress: true,
+      name: meta?.name ?? Name("", ""), podSelector: .everything, ingress: [], egress: [],
+      isolatesIngress: true,
       isolatesEgress: false, place: place(node))
     _ = field("spec", of: object) { networkPolicySpec($0, into: &policy) }
     if meta != nil { add(.networkPolicy(policy)) }
@@ -52,7 +57,8 @@ extension Decoding {
     guard let fields = fields(node, shape) else { return nil }
     let peers = listField(name, of: fields, what: "peers") { item in peer(item).map { ($0, place(item)) } }
     let ports = listField("ports", of: fields, what: "ports") { policyPort($0) }
-    return NetworkPolicy.Rule(peers: peers.map(\.0), ports: ports, peerPlaces: peers.map(\.1), place: place(node))
+    return NetworkPolicy.Rule(
+      peers: peers.map(\.0), ports: ports, peerPlaces: peers.map(\.1), place: place(node))
   }
 
   private func peer(_ node: YAML.Node) -> NetworkPolicy.Peer? {
@@ -112,7 +118,8 @@ extension Decoding {
       switch number {
       case .any: problem(node, field: "endPort", "expected a `port` beside `endPort`")
       case .named(let name):
-        problem(node, field: "endPort", "expected a `port` with a number beside `endPort`, found \(quoted(name))")
+        problem(
+          node, field: "endPort", "expected a `port` with a number beside `endPort`, found \(quoted(name))")
       case .range(let range) where range.lowerBound > end:
         problem(node, field: "endPort", "expected \(range.lowerBound) or more (`port`), found `\(end)`")
       default: break
@@ -126,7 +133,7 @@ extension Decoding {
     if case .string = node.value {
       guard Syntax.portName(node.text) != nil else { return .named(node.text) }
       // The usual slip; the API server refuses it too.
-      if decimal(Array(node.text.utf8)[...], atMost: .max) != nil {
+      if isDecimal(node) {
         expected("a port number or a port's name", node)
         return nil
       }

@@ -41,10 +41,12 @@ extension Decoding {
     guard let address = address(node) else { return nil }
     let nobody: [CIDR] = [
       CIDR(base: IPAddress(v4: 0), prefix: 128), CIDR(base: IPAddress(bits: 0), prefix: 128),
-      CIDR(base: IPAddress(v4: 0xe000_0000), prefix: 96 + 4), CIDR(base: IPAddress(bits: 0xff << 120), prefix: 8),
+      CIDR(base: IPAddress(v4: 0xe000_0000), prefix: 96 + 4),
+      CIDR(base: IPAddress(bits: 0xff << 120), prefix: 8),
     ]
     if nobody.contains(where: { $0.contains(address) }) {
-      problem(node, "expected the address of one endpoint, found \(quoted(node.text)) (unspecified or multicast)")
+      problem(
+        node, "expected the address of one endpoint, found \(quoted(node.text)) (unspecified or multicast)")
       return nil
     }
     return address
@@ -70,7 +72,8 @@ extension Decoding {
 extension Decoding {
   private static let proxyShape = Shape(
     what: "a Proxy", read: ["metadata", "spec", "status"], passed: ["apiVersion", "kind"])
-  private static let proxySpecShape = Shape(what: "a Proxy's spec", read: ["type", "cgroup", "listen", "takes"])
+  private static let proxySpecShape = Shape(
+    what: "a Proxy's spec", read: ["type", "cgroup", "listen", "takes"])
   private static let listenShape = Shape(what: "`listen`", read: ["addresses", "port"])
   private static let takesShape = Shape(what: "`takes`", read: ["namespaceSelector", "podSelector"])
 
@@ -86,7 +89,8 @@ extension Decoding {
       let takes = field("takes", of: fields) { self.takes($0) }
       guard let meta, let kind, let cgroup, let listen else { return nil }
       return Proxy(
-        name: meta.name, kind: kind, cgroup: cgroup, addresses: listen.addresses, port: listen.port, takes: takes,
+        name: meta.name, kind: kind, cgroup: cgroup, addresses: listen.addresses, port: listen.port,
+        takes: takes,
         place: meta.place)
     }
     if let proxy { add(.proxy(proxy)) }
@@ -100,11 +104,14 @@ extension Decoding {
       let addresses = list(node, of: "addresses") { item -> IPAddress? in
         guard let address = usableAddress(item) else { return nil }
         if !families.insert(address.isV4).inserted {
-          problem(item, "a second \(address.isV4 ? "IPv4" : "IPv6") address; expected at most one of each family")
+          problem(
+            item, "a second \(address.family) address; expected at most one of each family")
         }
         return address
       }
-      if case .sequence(let items) = node.value, items.isEmpty { problem(node, "expected at least one address") }
+      if case .sequence(let items) = node.value, items.isEmpty {
+        problem(node, "expected at least one address")
+      }
       return addresses
     }
     guard let port, let addresses else { return nil }
@@ -114,7 +121,9 @@ extension Decoding {
   private func takes(_ node: YAML.Node) -> PeerSelector? {
     guard let fields = fields(node, Decoding.takesShape) else { return nil }
     guard fields["namespaceSelector"] != nil || fields["podSelector"] != nil else {
-      problem(node, "expected `namespaceSelector`, `podSelector` or both; leave `takes` out to take every destination")
+      problem(
+        node,
+        "expected `namespaceSelector`, `podSelector` or both; leave `takes` out to take every destination")
       return nil
     }
     return peerSelector(of: fields)

@@ -1,5 +1,6 @@
-/// Walks the nodes of one document and takes down everything that is wrong, each with its place and path. What is read
-/// is nil where it was wrong; nobody sees that, because a file with a problem contributes nothing.
+/// Walks the nodes of one document and takes down everything that is wrong, each with its place and path.
+/// What is read is nil where it was wrong; nobody sees that, because a file with a problem contributes
+/// nothing.
 final class Decoding {
   let findings: Findings
   private(set) var objects: [Object] = []
@@ -46,7 +47,7 @@ final class Decoding {
 
   func add(_ object: Object) { objects.append(object) }
 
-  /// Says that nothing else may have this name, cgroup or address. What is at `field` of `node` is pointed at.
+  /// Says that nothing else may have this name, cgroup or address, which is what `node` says.
   func claim(_ key: Claim.Key, by owner: String, at node: YAML.Node) {
     claims.append(Claim(key: key, owner: owner, place: place(node), field: path.description))
   }
@@ -62,11 +63,10 @@ extension Decoding {
       return nil
     }
     for entry in entries where !shape.read.contains(entry.key) && !shape.passed.contains(entry.key) {
-      let key = YAML.Node(value: .string, text: entry.key, line: entry.line, column: entry.column)
       if shape.refused.contains(entry.key) {
-        problem(key, field: entry.key, "\(quoted(entry.key)) is not supported by this version")
+        problem(entry.keyNode, field: entry.key, "\(quoted(entry.key)) is not supported by this version")
       } else {
-        problem(key, field: entry.key, unknown(entry.key, shape))
+        problem(entry.keyNode, field: entry.key, unknown(entry.key, shape))
       }
     }
     return Fields(node: node, entries: entries)
@@ -193,25 +193,32 @@ extension Decoding {
   func oneOf<T: RawRepresentable>(_ values: [T], _ node: YAML.Node) -> T? where T.RawValue == String {
     guard let text = string(node) else { return nil }
     if let value = values.first(where: { $0.rawValue == text }) { return value }
-    let words = values.map(\.rawValue)
-    let meant = likely(text, among: words).map { "; did you mean \(quoted($0))?" } ?? ""
-    problem(node, "expected \(words.joined(separator: ", ")), found \(quoted(text))\(meant)")
+    problem(node, choice(values.map(\.rawValue), text))
     return nil
   }
 
-  func expected(_ what: String, _ node: YAML.Node) {
+  func expected(_ what: String, _ node: YAML.Node) { problem(node, expectation(what, node)) }
+
+  // Both make their text only for a problem that is listed: a file may hold a million of them.
+
+  private func choice(_ words: [String], _ text: String) -> String {
+    let meant = likely(text, among: words).map { "; did you mean \(quoted($0))?" } ?? ""
+    return "expected \(words.joined(separator: ", ")), found \(quoted(text))\(meant)"
+  }
+
+  private func expectation(_ what: String, _ node: YAML.Node) -> String {
+    let quotes = what == "a string" ? "; put it in quotes" : ""
     let found =
       switch node.value {
       case .null: "nothing (null)"
-      case .bool:
-        "the boolean \(quoted(node.text))" + (what == "a string" ? "; put it in quotes" : "")
-      case .integer, .number:
-        "the number \(quoted(node.text))" + (what == "a string" ? "; put it in quotes" : "")
-      case .string: "the string \(quoted(node.text))"
+      case .bool: "the boolean \(quoted(node.text))" + quotes
+      case .integer, .number: "the number \(quoted(node.text))" + quotes
+      case .string: "the string \(quoted(node.text))" + (isDecimal(node) ? "; write it without quotes" : "")
       case .sequence: "a list"
       case .mapping: "a mapping"
       }
-    let unquote = if case .string = node.value, decimal(Array(node.text.utf8)[...], atMost: .max) != nil { true } else { false }
-    problem(node, "expected \(what), found \(found)" + (unquote ? "; write it without quotes" : ""))
+    return "expected \(what), found \(found)"
   }
+
+  func isDecimal(_ node: YAML.Node) -> Bool { decimal(Array(node.text.utf8)[...], atMost: .max) != nil }
 }

@@ -31,11 +31,13 @@ extension TransportProtocol {
   public static func port(_ text: String) throws(TextError) -> (protocol: TransportProtocol, port: UInt16) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 2, let kind = TransportProtocol(rawValue: parts[1].uppercased()) else {
-      throw TextError("\(quoted(text)) is no port: PORT/PROTOCOL is expected, such as 80/TCP, 53/UDP or 8/ICMP")
+      throw TextError(
+        "\(quoted(text)) is no port: PORT/PROTOCOL is expected, such as 80/TCP, 53/UDP or 8/ICMP")
     }
     let limit = kind == .icmp ? 255 : 65535
     guard let number = decimal(Array(parts[0].utf8)[...], atMost: limit), kind == .icmp || number > 0 else {
-      throw TextError("\(quoted(text)) is no port: a number from \(kind == .icmp ? 0 : 1) to \(limit) is expected")
+      throw TextError(
+        "\(quoted(text)) is no port: a number from \(kind == .icmp ? 0 : 1) to \(limit) is expected")
     }
     return (kind, UInt16(number))
   }

@@ -1,4 +1,7 @@
-/// The way from a document's root to a value: `spec.ingress[0].ports[1].port`, `metadata.labels[example.com/app]`.
+import Glibc
+
+/// The way from a document's root to a value: `spec.ingress[0].ports[1].port`,
+/// `metadata.labels[example.com/app]`.
 struct FieldPath: CustomStringConvertible {
   enum Step {
     case key(String)
@@ -33,7 +36,8 @@ struct FieldPath: CustomStringConvertible {
   }
 }
 
-/// The problems of one file, as many as a person can use: a file with a million of them must not cost a million lines.
+/// The problems of one file, as many as a person can use: a file with a million of them must not cost a
+/// million lines.
 final class Findings {
   static let limit = 1000
 
@@ -63,11 +67,26 @@ final class Findings {
 
   /// The place of a byte, for what is found before lines are counted: both from 1, the column in characters.
   func lineAndColumn(ofByte offset: Int) -> (line: Int, column: Int) {
-    let before = bytes.prefix(offset)
-    let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-    let lines = before.reduce(1) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+    var line = 1
+    var lineStart = 0
+    while let end = bytes.offset(of: UInt8(ascii: "\n"), from: lineStart), end < offset {
+      line += 1
+      lineStart = end + 1
+    }
     // Continuation bytes are no characters of their own.
-    let column = before[lineStart...].reduce(1) { $0 + ($1 & 0xc0 == 0x80 ? 0 : 1) }
-    return (lines, column)
+    let column = bytes[lineStart..<min(offset, bytes.count)].count { $0 & 0xc0 != 0x80 } + 1
+    return (line, column)
+  }
+}
+
+extension [UInt8] {
+  /// The first place of a byte at or after `start`.
+  func offset(of byte: UInt8, from start: Int) -> Int? {
+    withUnsafeBytes { buffer in
+      guard start < buffer.count, let base = buffer.baseAddress,
+        let found = memchr(base + start, Int32(byte), buffer.count - start)
+      else { return nil }
+      return UnsafeRawPointer(found) - base
+    }
   }
 }

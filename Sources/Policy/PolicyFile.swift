@@ -1,12 +1,16 @@
 import Glibc
 
-/// Finds and opens the files that paths name. Nothing here waits: a FIFO, a device or a huge file is refused as it is.
+/// Finds and opens the files that paths name. Nothing here waits: a FIFO, a device or a huge file is refused
+/// as it is.
 enum PolicyFile {
-  /// The files of one path: itself, or what a directory holds, in sorted order. A directory below it is not entered; names that
-  /// start with a dot are passed over, so a mounted ConfigMap's `..data` is read once, through its links.
+  /// The files of one path: itself, or what a directory holds, in sorted order. A directory below it is not
+  /// entered; names that start with a dot are passed over, so a mounted ConfigMap's `..data` is read once,
+  /// through its links.
   static func files(at path: String) -> Result<[String], Problem> {
     var status = stat()
-    guard path.utf8.allSatisfy({ $0 != 0 }), stat(path, &status) == 0 else { return .failure(unreadable(path)) }
+    guard path.utf8.allSatisfy({ $0 != 0 }), stat(path, &status) == 0 else {
+      return .failure(unreadable(path))
+    }
     guard status.st_mode & S_IFMT == S_IFDIR else { return .success([path]) }
     guard let directory = opendir(path) else { return .failure(unreadable(path)) }
     defer { closedir(directory) }
@@ -14,7 +18,9 @@ enum PolicyFile {
     errno = 0
     while let entry = readdir(directory) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(cString: $0) }
+        $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) {
+          String(cString: $0)
+        }
       }
       if isPolicyFile(name) { names.append(name) }
       errno = 0
@@ -51,7 +57,8 @@ enum PolicyFile {
     guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
     try requireRegular(status, path)
     let bytes = try readAll(descriptor, expecting: Int(status.st_size), path)
-    return Contents(identity: Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)), bytes: bytes)
+    return Contents(
+      identity: Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)), bytes: bytes)
   }
 
   private static func requireRegular(_ status: stat, _ path: String) throws(Problem) {
@@ -69,23 +76,22 @@ enum PolicyFile {
   }
 
   /// Reads to the end, not to the size: files of /proc have none, and one may grow.
-  private static func readAll(_ descriptor: Int32, expecting size: Int, _ path: String) throws(Problem) -> [UInt8] {
+  private static func readAll(_ descriptor: Int32, expecting size: Int, _ path: String) throws(Problem)
+    -> [UInt8]
+  {
     var bytes: [UInt8] = []
     var room = size + 1
     while true {
       var count = 0
-      let before = bytes.count
-      bytes.append(contentsOf: repeatElement(0, count: room))
-      repeat {
-        count = bytes.withUnsafeMutableBytes { buffer in
-          Glibc.read(descriptor, buffer.baseAddress?.advanced(by: before), room)
-        }
-      } while count < 0 && errno == EINTR
+      let chunk = [UInt8](unsafeUninitializedCapacity: room) { buffer, filled in
+        repeat { count = Glibc.read(descriptor, buffer.baseAddress, room) } while count < 0 && errno == EINTR
+        filled = max(0, count)
+      }
       guard count >= 0 else { throw unreadable(path) }
-      bytes.removeLast(room - count)
       if count == 0 { return bytes }
+      if bytes.isEmpty { bytes = chunk } else { bytes += chunk }
       if bytes.count > YAML.Limit.bytes { throw tooLarge(path) }
-      room = min(1 << 16, YAML.Limit.bytes + 1 - bytes.count + 1)
+      room = 1 << 16
     }
   }
 

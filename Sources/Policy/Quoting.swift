@@ -1,5 +1,5 @@
-/// A value from a file or the command line inside a message: between backquotes, at most 64 characters, and nothing in
-/// it that could move a terminal's cursor, reorder the line or end it.
+/// A value from a file or the command line inside a message: between backquotes, at most 64 characters, and
+/// nothing in it that could move a terminal's cursor, reorder the line or end it.
 func quoted(_ text: some StringProtocol) -> String { "`\(shown(text))`" }
 
 /// The same without the backquotes, for field paths and file names.

@@ -1,4 +1,5 @@
-/// What a set of paths held: the objects of every file that is right, and every problem of every file that is not.
+/// What a set of paths held: the objects of every file that is right, and every problem of every file that is
+/// not.
 public struct Reading: Sendable {
   public var set = PolicySet()
   /// By file, line and column. A file with one contributes nothing to `set`.
@@ -10,8 +11,8 @@ public struct Reading: Sendable {
 
   public init() {}
 
-  /// Reads files and directories (not below them; names that start with a dot are passed over), in sorted order.
-  /// Never throws: what cannot be opened is a problem too. A file reached twice is read once.
+  /// Reads files and directories (not below them; names that start with a dot are passed over), in sorted
+  /// order. Never throws: what cannot be opened is a problem too. A file reached twice is read once.
   public init(paths: [String]) {
     var sources: [FileReading] = []
     var known: Set<PolicyFile.Identity> = []
@@ -106,24 +107,23 @@ private struct FileReading {
       let place = findings.lineAndColumn(ofByte: offset)
       return findings.problem(line: place.line, column: place.column, FieldPath(), message)
     }
-    if let offset = bytes.firstIndex(of: 0) { throw fail(offset, "a NUL byte; expected text") }
     do throws(UTF8.ValidationError) {
       _ = try UTF8Span(validating: bytes.span)
     } catch {
       throw fail(error.byteOffsets.lowerBound, "not UTF-8")
     }
-    let directives = countTagDirectives(bytes)
-    if directives > YAML.Limit.tagDirectives {
+    if let offset = bytes.offset(of: 0, from: 0) { throw fail(offset, "a NUL byte; expected text") }
+    if countTagDirectives(bytes) > YAML.Limit.tagDirectives {
       throw fail(0, "more than \(YAML.Limit.tagDirectives) %TAG directives; none is needed")
     }
   }
 
   private static func countTagDirectives(_ bytes: [UInt8]) -> Int {
     var count = 0
-    var rest = bytes[...]
-    while let index = rest.firstIndex(of: UInt8(ascii: "%")) {
-      rest = bytes[(index + 1)...]
-      if rest.starts(with: "TAG".utf8) { count += 1 }
+    var start = 0
+    while let offset = bytes.offset(of: UInt8(ascii: "%"), from: start) {
+      start = offset + 1
+      if bytes[start...].starts(with: "TAG".utf8) { count += 1 }
     }
     return count
   }

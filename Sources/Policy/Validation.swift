@@ -1,5 +1,5 @@
-/// The rules the API server has for names, labels and ports (k8s.io/apimachinery/pkg/util/validation). Each function
-/// answers nil for a value that is right, and otherwise what was expected.
+/// The rules the API server has for names, labels and ports (k8s.io/apimachinery/pkg/util/validation). Each
+/// function answers nil for a value that is right, and otherwise what was expected.
 enum Syntax {
   /// RFC 1123 label: namespaces.
   static func dnsLabel(_ text: String) -> String? {
@@ -27,7 +27,8 @@ enum Syntax {
       && bytes.last != hyphen && !doubled
     return right
       ? nil
-      : "expected a port name (at most 15 of a-z, 0-9 and '-', at least one letter, no '-' at an end or twice in a row)"
+      : "expected a port name (at most 15 of a-z, 0-9 and '-', at least one letter, no '-' at an end or "
+        + "twice in a row)"
   }
 
   /// `[prefix/]name`: label and annotation keys.
@@ -41,15 +42,15 @@ enum Syntax {
     }
     return right
       ? nil
-      : "expected a label key ([DNS-SUBDOMAIN/]NAME; NAME of letters, digits, '-', '_' and '.', a letter or digit at "
-        + "both ends, at most 63 characters)"
+      : "expected a label key ([DNS-SUBDOMAIN/]NAME; NAME of letters, digits, '-', '_' and '.', a letter or "
+        + "digit at both ends, at most 63 characters)"
   }
 
   static func labelValue(_ text: String) -> String? {
     text.isEmpty || isQualifiedName(text.utf8[...])
       ? nil
-      : "expected a label value (letters, digits, '-', '_' and '.', a letter or digit at both ends, at most 63 "
-        + "characters)"
+      : "expected a label value (letters, digits, '-', '_' and '.', a letter or digit at both ends, "
+        + "at most 63 characters)"
   }
 
   /// A cgroup directory, relative or absolute. The root itself is refused, because it holds everybody.
@@ -64,8 +65,8 @@ enum Syntax {
       }
     return right
       ? nil
-      : "expected a cgroup below the cgroup root (`shop/web`), or from `/` on below the cgroup2 mount, without empty, "
-        + "`.` or `..` parts"
+      : "expected a cgroup below the cgroup root (`shop/web`), or from `/` on below the cgroup2 mount, "
+        + "without empty, `.` or `..` parts"
   }
 
   private static func isLabel(_ bytes: Substring.UTF8View, atMost limit: Int) -> Bool {
@@ -88,7 +89,9 @@ enum Syntax {
       }
   }
 
-  private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+  private static func isDigit(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+  }
 
   private static func isLowerAlphanumeric(_ byte: UInt8) -> Bool {
     isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)

@@ -1,11 +1,12 @@
 extension YAML {
-  /// What a plain scalar is: the rules of the YAML reader in sigs.k8s.io/yaml (a fork of go-yaml v2), so that a file means here
-  /// what it means to kubectl. Dates stay strings, as they do there on the way to JSON.
+  /// What a plain scalar is: the rules of the YAML reader in sigs.k8s.io/yaml (a fork of go-yaml v2), so that
+  /// a file means here what it means to kubectl. Dates stay strings, as they do there on the way to JSON.
   static func resolve(_ text: UnsafeBufferPointer<UInt8>) -> Node.Value {
     guard let first = text.first else { return .null }
     switch first {
     case UInt8(ascii: "y"), UInt8(ascii: "Y"), UInt8(ascii: "n"), UInt8(ascii: "N"), UInt8(ascii: "t"),
-      UInt8(ascii: "T"), UInt8(ascii: "f"), UInt8(ascii: "F"), UInt8(ascii: "o"), UInt8(ascii: "O"), UInt8(ascii: "~"):
+      UInt8(ascii: "T"), UInt8(ascii: "f"), UInt8(ascii: "F"), UInt8(ascii: "o"), UInt8(ascii: "O"),
+      UInt8(ascii: "~"):
       return text.count <= 5 ? word(String(decoding: text, as: UTF8.self)) : .string
     case UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
       // No number that is meant as one is longer.
@@ -26,7 +27,8 @@ extension YAML {
 
   private static func special(_ text: UnsafeBufferPointer<UInt8>) -> Node.Value {
     switch String(decoding: text, as: UTF8.self) {
-    case ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF": .number
+    case ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF":
+      .number
     default: .string
     }
   }

@@ -1,7 +1,7 @@
 import CYAML
 
-/// YAML as Kubernetes reads it (sigs.k8s.io/yaml: YAML 1.1 scalars, then JSON's types), with the place of every value.
-/// JSON is read by the same parser.
+/// YAML as Kubernetes reads it (sigs.k8s.io/yaml: YAML 1.1 scalars, then JSON's types), with the place of
+/// every value. JSON is read by the same parser.
 enum YAML {
   struct Node: Sendable {
     enum Value: Sendable {
@@ -30,6 +30,8 @@ enum YAML {
     var line: Int32
     var column: Int32
     var node: Node
+
+    var keyNode: Node { Node(value: .string, text: key, line: line, column: column) }
   }
 
   /// What one file may hold; beyond it the file is refused before it costs time or memory.
@@ -135,7 +137,8 @@ extension YAML {
     private mutating func alias(_ event: yaml_event_t, depth: Int) throws(Problem) -> Built {
       let name = event.data.alias.anchor.map { String(cString: $0) } ?? ""
       guard let built = anchors[name] else {
-        throw problem(event.start_mark, "the alias \(quoted("*" + name)) has no anchor before it that is complete")
+        throw problem(
+          event.start_mark, "the alias \(quoted("*" + name)) has no anchor before it that is complete")
       }
       nodes += built.nodes
       guard nodes <= Limit.nodes else { throw tooLarge(event) }
@@ -181,9 +184,12 @@ extension YAML {
       return Built(node: node(.mapping(entries), start), nodes: 0, height: height + 1)
     }
 
-    /// A key becomes JSON's string. Where that is not what was written (`y` would become `true`), it is refused.
+    /// A key becomes JSON's string. Where that is not what was written (`y` would become `true`), it is
+    /// refused.
     private func key(_ event: yaml_event_t) throws(Problem) -> Node {
-      if event.type == YAML_ALIAS_EVENT { throw problem(event.start_mark, "an alias cannot be a key; write the key") }
+      if event.type == YAML_ALIAS_EVENT {
+        throw problem(event.start_mark, "an alias cannot be a key; write the key")
+      }
       guard event.type == YAML_SCALAR_EVENT else {
         throw problem(event.start_mark, "a list or mapping cannot be a key; expected a string")
       }
@@ -198,7 +204,8 @@ extension YAML {
       case .bool(let value) where String(value) == key.text: return key
       default:
         let kind = if case .bool = key.value { "a boolean" } else if key.isNull { "null" } else { "a number" }
-        throw problem(event.start_mark, "the key \(quoted(key.text)) is \(kind) in YAML 1.1; put it in quotes")
+        throw problem(
+          event.start_mark, "the key \(quoted(key.text)) is \(kind) in YAML 1.1; put it in quotes")
       }
     }
 
@@ -224,7 +231,8 @@ extension YAML {
     private func node(_ value: Node.Value, _ event: yaml_event_t) -> Node {
       let mark = event.start_mark
       return Node(
-        value: value, text: "", line: Int32(clamping: mark.line + 1), column: Int32(clamping: mark.column + 1))
+        value: value, text: "", line: Int32(clamping: mark.line + 1), column: Int32(clamping: mark.column + 1)
+      )
     }
   }
 }
@@ -266,7 +274,8 @@ extension YAML.Parser {
   private func tooLarge(_ event: yaml_event_t) -> Problem {
     problem(
       event.start_mark,
-      "more than \(YAML.Limit.nodes) values in one file, each alias counted as all it stands for; split the file")
+      "more than \(YAML.Limit.nodes) values in one file (each alias counts as all it stands for); split it"
+    )
   }
 
   private func problem(_ mark: yaml_mark_t, _ message: String) -> Problem {
@@ -283,11 +292,14 @@ extension YAML.Parser {
       return findings.problem(line: place.line, column: place.column, FieldPath(), "not YAML: \(text)")
     }
     var message = "not YAML: \(text)"
-    if let context = parser.context.map({ String(cString: $0) }), parser.context_mark.line > 0 {
+    if let context = parser.context.map({ String(cString: $0) }),
+      parser.context_mark.line < parser.problem_mark.line
+    {
       message += " (\(context) that begins on line \(parser.context_mark.line + 1))"
     }
     if text == "found invalid Unicode character escape code" {
-      message = "half of a surrogate pair (\\ud83d\\ude00) is no character in YAML; write the character itself"
+      message =
+        "half of a surrogate pair (\\ud83d\\ude00) is no character in YAML; write the character itself"
     } else if text == "found character that cannot start any token" {
       message += "; indent with spaces, not tabs, and put values that begin with @, ` or % in quotes"
     }
