@@ -65,7 +65,10 @@ extension Decoding {
     guard let fields = fields(node, Decoding.peerShape) else { return nil }
     let selects = fields["podSelector"] != nil || fields["namespaceSelector"] != nil
     if fields["ipBlock"] != nil {
-      if selects { problem(node, "expected either `ipBlock` or selectors in one peer, found both") }
+      if selects {
+        problem(node, "expected either `ipBlock` or selectors in one peer, found both")
+        _ = peerSelector(of: fields)
+      }
       return field("ipBlock", of: fields) { ipBlock($0) }.map { .ipBlock($0) }
     }
     guard selects else {

@@ -162,8 +162,9 @@ func blocks() throws {
       "5:18 spec.egress[0].to[0]", says: "expected a peer"),
     Refusal(
       "a block beside a selector",
-      networkPolicy("ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}]"),
-      "5:21 spec.ingress[0].from[0]", says: "found both"),
+      networkPolicy("ingress: [{from: [{ipBlock: {cidr: 10.0.0.0}, podSelector: []}]}]"),
+      "5:21 spec.ingress[0].from[0]", "5:38 spec.ingress[0].from[0].ipBlock.cidr",
+      "5:62 spec.ingress[0].from[0].podSelector", says: "found both"),
     Refusal(
       "a block without cidr", networkPolicy("ingress: [{from: [{ipBlock: {}}]}]"),
       "5:31 spec.ingress[0].from[0].ipBlock.cidr", says: "required"),
