@@ -42,7 +42,14 @@ public struct CIDR: Hashable, Sendable {
     prefix == 0 ? 0 : ~UInt128(0) << UInt128(128 - prefix)
   }
 
-  public func contains(_ address: IPAddress) -> Bool { address.bits & CIDR.mask(prefix) == base.bits }
+  public var isV4: Bool { prefix >= 96 && base.isV4 }
 
-  public func contains(_ other: CIDR) -> Bool { other.prefix >= prefix && contains(other.base) }
+  /// Within one family: `::/0` holds no IPv4 address, though the mapped form would.
+  public func contains(_ address: IPAddress) -> Bool {
+    address.isV4 == isV4 && address.bits & CIDR.mask(prefix) == base.bits
+  }
+
+  public func contains(_ other: CIDR) -> Bool {
+    other.isV4 == isV4 && other.prefix >= prefix && other.base.bits & CIDR.mask(prefix) == base.bits
+  }
 }

@@ -1,0 +1,78 @@
+/// What one end of a flow is to an AuthorizationPolicy. nil principal and namespace: no identity (an address outside).
+struct AuthorizationPeer: Hashable {
+  var namespace: String?
+  /// `cluster.local/ns/NAMESPACE/sa/ACCOUNT`, without `spiffe://`, as Istio's documentation writes principals.
+  var principal: String?
+
+  static let outside = AuthorizationPeer(namespace: nil, principal: nil)
+
+  init(namespace: String?, principal: String?) {
+    self.namespace = namespace
+    self.principal = principal
+  }
+
+  init(_ endpoint: Endpoint) {
+    namespace = endpoint.name.namespace
+    principal = "cluster.local/ns/\(endpoint.name.namespace)/sa/\(endpoint.serviceAccount)"
+  }
+}
+
+extension AuthorizationPolicy.Match {
+  /// Bytes are compared, as Envoy does: Swift's own String comparison takes canonically equivalent texts for equal,
+  /// which would let a request past a rule that the proxy reads differently.
+  func matches(_ text: String, ignoringCase: Bool = false) -> Bool {
+    func bytes(_ string: String) -> [UInt8] {
+      let utf8 = Array(string.utf8)
+      guard ignoringCase else { return utf8 }
+      return utf8.map { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") ? $0 | 0x20 : $0 }
+    }
+    switch self {
+    case .exact(let wanted): return bytes(text) == bytes(wanted)
+    case .prefix(let wanted): return bytes(text).starts(with: bytes(wanted))
+    case .suffix(let wanted): return bytes(text).reversed().starts(with: bytes(wanted).reversed())
+    // Istio generates `.+` for `*`: pilot/pkg/security/authz/matcher/string.go.
+    case .presence: return !text.isEmpty
+    }
+  }
+}
+
+extension AuthorizationPolicy.Source {
+  /// A source without identity satisfies no list, and every `not` list.
+  func matches(_ peer: AuthorizationPeer) -> Bool {
+    func holds(_ any: [AuthorizationPolicy.Match], _ none: [AuthorizationPolicy.Match], _ text: String?)
+      -> Bool
+    {
+      guard let text else { return any.isEmpty }
+      return (any.isEmpty || any.contains { $0.matches(text) }) && !none.contains { $0.matches(text) }
+    }
+    return holds(principals, notPrincipals, peer.principal)
+      && holds(namespaces, notNamespaces, peer.namespace)
+  }
+}
+
+extension AuthorizationPolicy.Operation {
+  /// The part that is decided without the request.
+  func matches(port: UInt16) -> Bool {
+    (ports.isEmpty || ports.contains(port)) && !notPorts.contains(port)
+  }
+}
+
+extension RequestMatch {
+  /// Istio's rules (pilot/pkg/security/authz/model/generator.go and matcher/header.go): methods and paths with regard
+  /// to case, the path without query and fragment; hosts without regard to case against the Host value as sent, its
+  /// port included. The `host:*` that Istio adds for a host without a port belongs to VirtualService and Gateway
+  /// routing; an AuthorizationPolicy compares the text alone (Istio security best practices, "host match policies"),
+  /// so `example.com` does not match a request to `example.com:8080`.
+  func matches(_ request: Request) -> Bool {
+    func holds(
+      _ any: [AuthorizationPolicy.Match], _ none: [AuthorizationPolicy.Match], _ text: String,
+      ignoringCase: Bool = false
+    ) -> Bool {
+      (any.isEmpty || any.contains { $0.matches(text, ignoringCase: ignoringCase) })
+        && !none.contains { $0.matches(text, ignoringCase: ignoringCase) }
+    }
+    let path = request.path.prefix { $0 != "?" && $0 != "#" }
+    return holds(methods, notMethods, request.method) && holds(paths, notPaths, String(path))
+      && holds(hosts, notHosts, request.host, ignoringCase: true)
+  }
+}
