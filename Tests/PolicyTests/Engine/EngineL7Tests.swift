@@ -1,0 +1,114 @@
+import CDatapath
+import Testing
+
+@testable import Policy
+
+/// What proxies are told, rule by rule.
+@Suite struct EngineL7Tests {
+  typealias Source = AuthorizationPolicy.Source
+  typealias Operation = AuthorizationPolicy.Operation
+
+  /// shop/api behind a proxy that takes everything; web, batch and it are identities 3, 1 and 2.
+  static var shop: World {
+    var world = EngineAuthorizationPolicyTests.shop
+    world.proxy("shop/envoy")
+    return world
+  }
+
+  func rules(_ world: World) throws -> [L7Rule] {
+    var numbers = Numbers()
+    let tables = try compile(world.set, presence: world.presence, numbers: &numbers)
+    return try #require(tables.l7[Name("shop", "envoy")])
+  }
+
+  static let api = labels(["app": "api"])
+  static let reports = RequestMatch(methods: [.exact("GET")], paths: [.prefix("/reports/")])
+  static let posts = RequestMatch(methods: [.exact("POST")])
+
+  @Test func `a rule for one source's requests names its identity and every port`() throws {
+    var world = Self.shop
+    world.authorization("shop/api", selects: Self.api, rules: [
+      authorizationRule(from: [Source(namespaces: [.exact("ops")])], to: [Operation(request: Self.reports)]),
+      authorizationRule(from: [Source(principals: [.suffix("/sa/web")])]),
+    ])
+    #expect(
+      try rules(world) == [
+        L7Rule(
+          name: "AuthorizationPolicy shop/api rules[0]", target: 1, identities: [1], ports: nil,
+          allow: [Self.reports], unless: [])
+      ])
+  }
+
+  @Test func `a rule for everybody names no identity, and its operations are alternatives`() throws {
+    var world = Self.shop
+    world.authorization("shop/api", selects: Self.api, rules: [
+      authorizationRule(to: [Operation(ports: [80], request: Self.reports), Operation(ports: [80, 81], request: Self.posts)])
+    ])
+    #expect(
+      try rules(world) == [
+        L7Rule(
+          name: "AuthorizationPolicy shop/api rules[0]", target: 1, identities: nil, ports: [80...80],
+          allow: [Self.reports, Self.posts], unless: []),
+        L7Rule(
+          name: "AuthorizationPolicy shop/api rules[0] #2", target: 1, identities: nil, ports: [81...81],
+          allow: [Self.posts], unless: []),
+      ])
+  }
+
+  @Test func `DENY rules about requests narrow what is allowed`() throws {
+    var world = Self.shop
+    world.authorization("shop/api", selects: Self.api, rules: [authorizationRule()])
+    world.authorization("shop/no", .deny, selects: Self.api, rules: [
+      authorizationRule(from: [Source(namespaces: [.exact("ops")])], to: [Operation(request: Self.posts)])
+    ])
+    #expect(
+      try rules(world) == [
+        L7Rule(
+          name: "AuthorizationPolicy shop/api rules[0]", target: 1, identities: [1], ports: nil,
+          allow: [RequestMatch()], unless: [Self.posts])
+      ])
+  }
+
+  @Test func `without an ALLOW policy everything but the denied requests is allowed`() throws {
+    var world = Self.shop
+    world.authorization("shop/no", .deny, selects: Self.api, rules: [
+      authorizationRule(to: [Operation(notPorts: [8080], request: Self.posts)])
+    ])
+    #expect(
+      try rules(world) == [
+        L7Rule(
+          name: "AuthorizationPolicy shop/no rules[0]", target: 1, identities: nil,
+          ports: [0...8079, 8081...65535], allow: [RequestMatch()], unless: [Self.posts])
+      ])
+  }
+
+  @Test func `what L4 denies is told to no proxy`() throws {
+    var world = Self.shop
+    world.authorization("shop/api", selects: Self.api, rules: [
+      authorizationRule(to: [Operation(request: Self.reports)])
+    ])
+    world.authorization("shop/no", .deny, rules: [
+      authorizationRule(from: [Source(notNamespaces: [.exact("shop")])])
+    ])
+    #expect(try rules(world).map(\.identities) == [[2, 3]])
+  }
+
+  @Test func `each allow rule and each destination has its own name`() throws {
+    var world = Self.shop
+    world.authorization("shop/both", rules: [
+      authorizationRule(to: [Operation(request: Self.reports)]),
+      authorizationRule(to: [Operation(request: Self.posts)]),
+    ])
+    let told = try rules(world)
+    #expect(told.map(\.target) == [1, 1, 2, 2])
+    #expect(
+      told.map(\.name) == [
+        "AuthorizationPolicy shop/both rules[0]", "AuthorizationPolicy shop/both rules[1]",
+        "AuthorizationPolicy shop/both rules[0] #2", "AuthorizationPolicy shop/both rules[1] #2",
+      ])
+  }
+
+  @Test func `a proxy that judges nothing is told so`() throws {
+    #expect(try rules(Self.shop) == [])
+  }
+}
