@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+# make run and make test do everything a fresh Debian 12 with a Swift toolchain needs. V=1 shows the commands.
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+Q := $(if $(V),,@)
+VERBOSITY := $(if $(V),--verbose,--quiet)
+export V CI KEEP
+
+PREFIX ?= /usr/local
+WEIR := .build/release/weir
+BPF_OBJECT := bpf/out/datapath.bpf.o
+MACHINE := $(shell uname -m)
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(MACHINE)))
+
+.PHONY: help
+help: ## say what the targets do
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo "  V=1 shows the commands; KEEP=1 leaves what 'make run' started up until Ctrl-C"
+
+.PHONY: run
+run: root-needed run-needs build ## install what is missing, build, and run examples/shop
+	$(Q)examples/shop/run
+
+.PHONY: build
+build: build-needs bpf ## the release binary, .build/release/weir
+	@echo "BUILD  $(WEIR) (the first time takes minutes)"
+	$(Q)swift build -c release --static-swift-stdlib --product weir $(VERBOSITY)
+	@printf '       %s bytes\n' "$$(stat -c %s $(WEIR))"
+
+.PHONY: test
+test: root-needed run-needs bpf ## install what is missing, build and run every test
+	$(Q)scripts/test
+
+.PHONY: check
+check: ## file lengths, licence lines, shell syntax, stray blanks; builds nothing
+	$(Q)scripts/check-house
+
+.PHONY: bench
+bench: root-needed run-needs build ## measure: memory, CPU, start, latency with and without weir
+	$(Q)bench/run
+
+.PHONY: bpf
+bpf: build-needs $(BPF_OBJECT) ## the kernel half alone
+
+# BTF stays in the object, debug sections go: the object is carried in the binary.
+$(BPF_OBJECT): bpf/datapath.bpf.c Makefile
+	@echo "BPF    $<"
+	@mkdir -p $(@D)
+	$(Q)clang=$$(scripts/check-toolchain) && \
+	"$$clang" -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wextra -Werror -MMD -MP \
+	  -Ibpf/include -idirafter /usr/include/$(MACHINE)-linux-gnu -c $< -o $@ && \
+	objcopy=$$(dirname "$$clang")/llvm-objcopy && { ! [ -x "$$objcopy" ] || "$$objcopy" --strip-debug $@; }
+-include $(BPF_OBJECT:.o=.d)
+
+.PHONY: install
+install: build ## the binary and the systemd unit, below $(DESTDIR)$(PREFIX)
+	$(Q)install -D -m 755 $(WEIR) $(DESTDIR)$(PREFIX)/bin/weir
+	$(Q)[ ! -f deploy/weir.service ] || { install -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
+	  sed 's|@PREFIX@|$(PREFIX)|' deploy/weir.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service; }
+
+.PHONY: clean
+clean: ## remove what the build made
+	$(Q)rm -rf .build bpf/out
+
+.PHONY: root-needed
+root-needed:
+	@[ "$$(id -u)" = 0 ] || { echo "weir: this loads BPF programs and makes cgroups: run it as root" >&2; exit 2; }
+
+.PHONY: build-needs
+build-needs:
+	$(Q)scripts/check-toolchain >/dev/null
+	$(Q)scripts/install-packages build
+
+.PHONY: run-needs
+run-needs: build-needs
+	$(Q)scripts/check-kernel
+	$(Q)scripts/install-packages run
+	$(Q)scripts/install-envoy .build/envoy || echo "envoy: cannot be had here: what needs it is marked 'not run'"
