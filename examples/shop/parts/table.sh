@@ -52,14 +52,17 @@ redis() {
   echo "${said##*: }"
 }
 
-# reason FROM TO OFFSET: what `weir flows` reported since it had OFFSET bytes. A refusal says more than a permission.
+# reason FROM TO OFFSET: what `weir flows` reported of FROM and TO (- is any) since it had OFFSET bytes. A refusal says
+# more than a permission, so it comes first.
 reason() {
   local said
   for _ in {1..50}; do
     said=$(tail -c "+$(($3 + 1))" $logs/flows.json | jq -rR --arg from "$1" --arg to "$2" '
-      fromjson? | select((.source // "outside") == $from and .destination == $to)
-      | "\(if .verdict == "denied" then 0 else 1 end) \(.direction): \(.reason) \(.rule // "")"' 2>/dev/null |
-      sort -s -k 1,1 | head -n 1)
+      fromjson? | select(.source == $from and (.destination == $to or $to == "-"))
+      | [if .verdict == "denied" then 0 elif .verdict == "proxied" then 1 else 2 end,
+         " \(.layer): \(.reason)", if .rule then ", \(.rule)" else empty end,
+         if .place then " (\(.place | split("/") | last))" else empty end] | join("")' 2>/dev/null |
+      sort -s -n -k 1,1 | head -n 1)
     [ -z "$said" ] || break
     sleep 0.02
   done
@@ -83,7 +86,7 @@ try_proxied() {
   offset=$(stat -c %s "$access_log" 2>/dev/null || echo 0)
   seen=$("$@") || true
   for _ in {1..100}; do
-    said=$(tail -c "+$((offset + 1))" "$access_log" 2>/dev/null | tail -n 1 | jq -r '"envoy: \(.details // "") \(.rule // "")"' 2>/dev/null)
+    said=$(tail -c "+$((offset + 1))" "$access_log" 2>/dev/null | tail -n 1 | jq -r '"envoy: " + ([.verdict, .rule] | map(strings) | join(", "))' 2>/dev/null)
     [ -z "$said" ] || break
     sleep 0.02
   done
