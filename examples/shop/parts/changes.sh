@@ -38,7 +38,7 @@ before=$(generation)
 replace "$shop/changes/db-broken.yaml" db.yaml
 await 3 "the agent to reject the file" rejects_something
 "$weir" check $policies 2>&1 | sed 's/^/       weir check: /' || true
-row "the generation in force" "$before" "$(generation)" "$(status | jq -r '.rejected[0] | "\(.file):\(.line): \(.message)"')"
+row "the generation in force" "$before" "$(generation)" "$(status | jq -r '.problems[0] | "weir status: \(.file | split("/") | last):\(.line):\(.column): \(.field)"')"
 try "outsider -> db" "$refused_there" outside/outsider shop/db redis "$root/outside/outsider" 127.0.0.1
 try "api -> db" PONG shop/api shop/db redis "$root/shop/api" 127.0.0.1
 replace "$shop/policies/db.yaml" db.yaml
