@@ -1,1 +1,202 @@
-// placeholder
+import CDatapath
+import Datapath
+import Glibc
+import Policy
+
+/// Keeps the kernel and the proxies equal to the files, and tells what happens. Everything runs on the thread of `run`.
+public final class Agent {
+  let configuration: Configuration
+  let tree: CgroupTree
+  let log: Log
+  let loop: EventLoop
+  let datapath: Datapath
+  let started = Clock.wall()
+
+  /// What the numbers in the kernel mean; only grows.
+  var numbers: Numbers
+  var names: Names
+  /// The set this agent put in force; nil while it has put none (an older one may be in force from the pins).
+  var inForce: InForce?
+  /// What was wrong with the last reading; not empty while an older set is in force.
+  var problems: [Problem] = []
+  /// Why the last set, though right, could not be put in force.
+  var failure: String?
+  var reloads: [Outcome: UInt64] = [:]
+  var verdicts = VerdictLog()
+
+  private let watcher: Watcher
+  private let signals: Signals
+  private var api: HTTPServer?
+  private var scrape: HTTPServer?
+  private var settling: (since: UInt64, deadline: EventLoop.Deadline)?
+  private var ticks = 0
+  /// The presence that could not be put in force; not tried again until it changes or some time went by.
+  private var failedPresence: (presence: Presence, at: UInt64)?
+
+  /// Checks everything, listens, and loads or adopts the programs. Nothing is judged by new rules yet.
+  public init(_ given: Configuration) throws(Failure) {
+    let began = Clock.monotonic()
+    log = Log()
+    (configuration, tree) = try Preflight.check(given)
+    do throws(SystemError) {
+      signal(SIGPIPE, SIG_IGN)
+      loop = try EventLoop()
+      signals = try Signals([SIGHUP, SIGTERM, SIGINT])
+      watcher = try Watcher()
+    } catch {
+      throw Failure(error)
+    }
+    try Preflight.makeRunDirectory(configuration)
+    let known = try NumbersFile(path: configuration.numbers).load()
+    let metrics = try Listeners.tcp(configuration.metrics)
+    let socket: Int32
+    do { socket = try Listeners.unix(configuration.socket) } catch {
+      close(metrics.descriptor)
+      throw error
+    }
+    do { datapath = try Datapath(directory: configuration.bpffs, cgroupRoot: configuration.cgroupRoot) } catch {
+      close(metrics.descriptor)
+      close(socket)
+      Files.remove(configuration.socket)
+      throw Failure(error)
+    }
+    numbers = known ?? Numbers()
+    names = Names(numbers)
+    try serve(socket: socket, metrics: metrics.descriptor)
+    log.info(
+      "started",
+      [
+        "version": Version.text, "layout": WEIR_LAYOUT, "pid": getpid(), "cgroup_root": configuration.cgroupRoot,
+        "bpffs": configuration.bpffs, "run_dir": configuration.runDirectory, "metrics": metrics.address,
+        "audit": configuration.audit, "took_ms": (Clock.monotonic() - began) / 1_000_000,
+      ])
+    if known == nil, let generation = try? datapath.generation(), generation > 0 {
+      log.warn("numbers-lost", ["file": configuration.numbers, "generation": generation])
+    }
+  }
+
+  /// Puts the files in force and keeps them so; returns on SIGTERM or SIGINT. What is in force stays.
+  public func run() {
+    reload("start")
+    Notify.ready()
+    loop.run()
+    Notify.stopping()
+    log.info(
+      "stopped",
+      ["enforcement": "stays", "bpffs": configuration.bpffs, "remove": "weir detach --bpffs \(configuration.bpffs)"])
+    api?.stop()
+    scrape?.stop()
+    Files.remove(configuration.socket)
+  }
+
+  /// Every file, and `weir run`'s.
+  var sources: [String] { configuration.policies + [configuration.workloads] }
+
+  /// Reads until nothing changed while reading, so that half of a change is never applied.
+  func readSources() -> (reading: Reading, gone: [Problem]) {
+    for attempt in 1... {
+      for error in watcher.arm(sources) { log.warn("not-watched", ["path": error.subject, "error": error]) }
+      _ = watcher.drain()
+      let gone = sources.filter { !Files.exists($0) }
+      let reading = Reading(paths: sources.filter { !gone.contains($0) })
+      if attempt == 10 || !watcher.drain() {
+        return (reading, gone.map { Problem(file: $0, message: "directory is gone; the last good set stays in force") })
+      }
+    }
+    return (Reading(), [])
+  }
+
+  /// A new list of connections' ends is wanted by nobody; the kernel need not report allowed flows then.
+  func updateFollowers() {
+    do {
+      try datapath.setFollowers(UInt32(verdicts.followers.count))
+    } catch {
+      log.error("followers-not-set", ["error": Failure(error)])
+    }
+  }
+
+  private func serve(socket: Int32, metrics: Int32) throws(Failure) {
+    do throws(SystemError) {
+      api = try HTTPServer(listener: socket, loop: loop, routes: apiRoutes)
+      scrape = try HTTPServer(listener: metrics, loop: loop, routes: scrapeRoutes)
+      try loop.onReadable(signals.descriptor) { [unowned self] in takeSignals() }
+      try loop.onReadable(watcher.descriptor) { [unowned self] in if watcher.drain() { settle() } }
+      try loop.onReadable(datapath.eventDescriptor) { [unowned self] in takeEvents() }
+    } catch {
+      throw Failure(error)
+    }
+    loop.every(milliseconds: 1000) { [unowned self] in tick() }
+  }
+
+  private func takeSignals() {
+    while let signal = signals.next() {
+      if Int32(bitPattern: signal.ssi_signo) == SIGHUP {
+        Notify.reloading()
+        reload("SIGHUP")
+        Notify.ready()
+      } else {
+        loop.stop()
+      }
+    }
+  }
+
+  /// After the first change, until 20 ms went by without another, 500 ms at most: editors and `kubectl` write in steps.
+  private func settle() {
+    let now = Clock.monotonic()
+    let since = settling?.since ?? now
+    if let settling { loop.cancel(settling.deadline) }
+    let left = 500 - min(500, Int((now - since) / 1_000_000))
+    let deadline = loop.after(milliseconds: min(20, left)) { [unowned self] in
+      settling = nil
+      reload("files")
+    }
+    settling = (since, deadline)
+  }
+
+  private func takeEvents() {
+    let offset = Clock.wall() &- Clock.monotonic()
+    do {
+      try datapath.drainEvents { [unowned self] event in
+        verdicts.take(VerdictRecord(event, names: names, wallOffset: offset), log: log)
+      }
+    } catch {
+      log.error("events-not-read", ["error": Failure(error)])
+    }
+  }
+
+  /// Once a second: cgroups that came or went, clients that hung up, what `weir run` left behind.
+  private func tick() {
+    ticks += 1
+    followPresence()
+    verdicts.reportSuppressed(log)
+    if !verdicts.followers.isEmpty { api?.dropHungUp() }
+    if ticks % 5 == 0 {
+      for name in RunLeftovers.remove(in: configuration.workloads, root: tree.root) {
+        log.info("workload-removed", ["workload": name, "reason": "its runner and its processes are gone"])
+      }
+    }
+  }
+
+  private func followPresence() {
+    guard let candidate = inForce?.candidate, let former = inForce?.presence else { return }
+    let presence = CgroupTree.presence(of: candidate.located)
+    if presence.workloads == former.workloads && presence.proxies == former.proxies {
+      failedPresence = nil
+      return
+    }
+    let now = Clock.monotonic()
+    if let failed = failedPresence, failed.presence.workloads == presence.workloads,
+      failed.presence.proxies == presence.proxies, now < failed.at + 10_000_000_000
+    {
+      return
+    }
+    do {
+      try apply(candidate, presence: presence, cause: "cgroups")
+      failedPresence = nil
+    } catch {
+      failedPresence = (presence, now)
+      failure = error.description
+      log.error("not-in-force", ["cause": "cgroups", "error": error])
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import CLinux
+import Datapath
+import Glibc
+
+/// Everything that can be known to be wrong before anything is touched, in the order in which a person would fix it.
+enum Preflight {
+  /// linux/magic.h
+  private static let cgroup2Magic: Int = 0x6367_7270
+  private static let bpffsMagic: Int = 0xcafe_4a11
+
+  /// The configuration with absolute paths, and the cgroups of this machine.
+  static func check(_ given: Configuration) throws(Failure) -> (Configuration, CgroupTree) {
+    var configuration = given
+    configuration.policies = given.policies.map(Files.absolute)
+    configuration.runDirectory = Files.absolute(given.runDirectory)
+    configuration.bpffs = Files.absolute(given.bpffs)
+    for path in configuration.policies { try readable(path) }
+    let tree = try cgroups(given.cgroupRoot)
+    configuration.cgroupRoot = tree.root
+    guard Privileges.held() else { throw Failure("load programs: EPERM: \(Privileges.needed)") }
+    try bpffs(configuration.bpffs)
+    return (configuration, tree)
+  }
+
+  /// The run directory and what belongs in it.
+  static func makeRunDirectory(_ configuration: Configuration) throws(Failure) {
+    do {
+      try Files.makeDirectory(configuration.runDirectory)
+      try Files.makeDirectory(configuration.workloads)
+      try Files.makeDirectory("\(configuration.runDirectory)/proxies")
+    } catch {
+      throw Failure(error, hint: "name a directory that can be made with --run-dir")
+    }
+  }
+
+  private static func readable(_ path: String) throws(Failure) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    if descriptor < 0 {
+      throw Failure(SystemError("open policies", path), hint: "name a directory that is there with --policies")
+    }
+    close(descriptor)
+    guard let kind = Files.kind(path), kind == S_IFDIR || kind == S_IFREG else {
+      throw Failure("policies \(path): is neither a directory nor a file")
+    }
+  }
+
+  private static func cgroups(_ path: String) throws(Failure) -> CgroupTree {
+    let mount: String
+    do { mount = try Cgroup.mount() } catch { throw Failure(error) }
+    guard let root = Files.resolved(path), Files.isDirectory(root) else {
+      throw Failure("cgroup root \(path): is not there; make it (mkdir \(mount)/NAME) or name another with --cgroup-root")
+    }
+    guard linux_filesystem(root) == cgroup2Magic, root.hasPrefix(mount + "/") else {
+      throw Failure("cgroup root \(path): is not a directory below the cgroup2 mount \(mount); make one there")
+    }
+    return CgroupTree(mount: mount, root: root, own: CgroupTree.own(mount: mount) ?? mount)
+  }
+
+  private static func bpffs(_ path: String) throws(Failure) {
+    var above = path
+    while !Files.exists(above) && above != "/" { above = Files.directory(of: above) }
+    if linux_filesystem(above) == bpffsMagic { return }
+    throw Failure("bpffs \(path): is not on a bpf file system; mount -t bpf bpf /sys/fs/bpf, or name another with --bpffs")
+  }
+}

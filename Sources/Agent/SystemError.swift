@@ -1,0 +1,44 @@
+import CLinux
+import Datapath
+import Glibc
+
+/// A system call that failed: the step, its object and the errno; written `open /x: ENOENT`.
+struct SystemError: Error, Equatable, CustomStringConvertible {
+  var step: String
+  var subject: String
+  var code: Int32
+
+  init(_ step: String, _ subject: String, code: Int32 = errno) {
+    self.step = step
+    self.subject = subject
+    self.code = code
+  }
+
+  var description: String { "\(step) \(subject): \(SystemError.name(code))" }
+
+  /// `ENOENT` for 2; the number where glibc has no name for it.
+  static func name(_ code: Int32) -> String {
+    linux_errno_name(code).map { String(cString: $0) } ?? "errno \(code)"
+  }
+}
+
+/// Wrong usage, or work that could not be done: one line of what, where and what to do. The exit status is 2.
+public struct Failure: Error, Equatable, CustomStringConvertible {
+  public var description: String
+
+  public init(_ description: String) { self.description = description }
+
+  init(_ error: SystemError, hint: String = "") {
+    description = hint.isEmpty ? error.description : "\(error); \(hint)"
+  }
+
+  init(_ error: DatapathError) {
+    let code = error.code < 0 ? -error.code : error.code
+    var line = "\(error.step) \(error.subject): \(SystemError.name(code))"
+    // The verifier's last line is its verdict; what stands before it is the program's listing.
+    if let last = error.log.split(separator: "\n").last(where: { !$0.isEmpty }) { line += ": \(last)" }
+    if code == EPERM || code == EACCES { line += ": \(Privileges.needed)" }
+    if code == EWOULDBLOCK || code == EBUSY { line += ": another agent uses it; stop that one first" }
+    description = line
+  }
+}
