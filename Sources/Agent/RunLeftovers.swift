@@ -20,6 +20,11 @@ enum RunLeftovers {
     }
   }
 
+  /// Whether the file's runner lives.
+  static func isRunning(_ path: String) -> Bool {
+    runner(path).map { startTime(of: $0.pid) == $0.startTime } ?? false
+  }
+
   /// `shop_web.yaml` is shop/web; a namespace has no underscore.
   static func workload(ofFile file: String) -> String? {
     let stem = file.dropLast(".yaml".count)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 const char *linux_errno_name(int code)
 {
@@ -15,4 +16,9 @@ long linux_filesystem(const char *path)
 	struct statfs information;
 
 	return statfs(path, &information) ? -1 : (long)information.f_type;
+}
+
+char *const *linux_environment(void)
+{
+	return environ;
 }

@@ -1,1 +1,40 @@
-@main struct Weir { static func main() {} }
+import Agent
+import Glibc
+
+@main
+struct Weir {
+  static let commands: [Command] = [
+    .agent, .run, .check, .explain, .matrix, .status, .flows, .workloads, .detach, .proxy, .version,
+  ]
+
+  static func main() {
+    exit(run(Array(CommandLine.arguments.dropFirst())))
+  }
+
+  static func run(_ words: [String]) -> Int32 {
+    guard let word = words.first else {
+      Output.error.write("weir: no command given; see weir help\n")
+      return 2
+    }
+    if ["help", "--help", "-h"].contains(word) { return help(words.dropFirst().first) }
+    if word == "--version" { return Command.version.main([]) }
+    guard let command = commands.first(where: { $0.name == word }) else {
+      Output.error.write(Command.unknown(word, commands))
+      return 2
+    }
+    return command.main(Array(words.dropFirst()))
+  }
+
+  static func help(_ word: String?) -> Int32 {
+    guard let word else {
+      Output.standard.write(Command.overview(commands))
+      return 0
+    }
+    guard let command = commands.first(where: { $0.name == word }) else {
+      Output.error.write(Command.unknown(word, commands))
+      return 2
+    }
+    Output.standard.write(command.help)
+    return 0
+  }
+}

@@ -1,0 +1,75 @@
+import Policy
+
+extension Command {
+  public static let explain = Command(
+    name: "explain", summary: "say whether a flow is allowed, and by what",
+    usage: "PATH... --from E --to E --port 80/TCP [--method GET --path /x --host h --header k=v]",
+    details: """
+      An endpoint E is NAMESPACE/NAME or ip:ADDRESS. Reads files alone: no agent, no privileges.
+      Exit status 1 when the flow is denied.
+      """,
+    options: [
+      .value("--from", value: "E", "who connects"), .value("--to", value: "E", "to whom"),
+      .value("--port", value: "PORT/PROTOCOL", "destination port, or an ICMP type (protocol TCP if none is given)"),
+      .value("--method", value: "METHOD", "of an HTTP request (GET)"),
+      .value("--path", value: "PATH", "of an HTTP request (/)"), .value("--host", value: "HOST", "of an HTTP request"),
+      .value("--header", value: "K=V", repeatable: true, "of an HTTP request"), format,
+    ]
+  ) { arguments throws(Failure) in
+    let asJSON = try arguments.wantsJSON()
+    guard let from = arguments.last("--from"), let to = arguments.last("--to"),
+      let port = arguments.last("--port")
+    else { throw Failure("--from, --to and --port are all needed; see weir explain --help") }
+    let (transport, number) = try PolicyFiles.port(port)
+    let request = try ExplainText.request(arguments)
+    let set = try PolicyFiles.readValid(arguments.positionals)
+    let flow = Flow(
+      from: try PolicyFiles.party(from, in: set, option: "--from"),
+      to: try PolicyFiles.party(to, in: set, option: "--to"), protocol: transport, port: number)
+    let explanation = Evaluator(set).explain(flow, request: request)
+    Output.standard.write(
+      asJSON
+        ? JSON.text(explanation, pretty: true) + "\n"
+        : ExplainText.text(explanation, coloured: Output.standard.isColoured))
+    return explanation.verdict == Verdict.allowed.rawValue ? 0 : 1
+  }
+}
+
+enum ExplainText {
+  /// nil where nothing about a request was asked.
+  static func request(_ arguments: Arguments) throws(Failure) -> Request? {
+    var headers: [String: String] = [:]
+    for header in arguments.all("--header") {
+      guard let equals = header.firstIndex(of: "="), equals != header.startIndex else {
+        throw Failure("--header \(header): write KEY=VALUE")
+      }
+      headers[header[..<equals].lowercased()] = String(header[header.index(after: equals)...])
+    }
+    let asked = ["--method", "--path", "--host", "--header"].contains { arguments.has($0) }
+    if !asked { return nil }
+    let path = arguments.last("--path") ?? "/"
+    if !path.hasPrefix("/") { throw Failure("--path \(path): a request's path starts with /") }
+    return Request(
+      method: arguments.last("--method") ?? "GET", path: path,
+      host: arguments.last("--host") ?? headers["host"] ?? "", headers: headers)
+  }
+
+  /// One line per layer, then the verdict.
+  static func text(_ explanation: Explanation, coloured: Bool) -> String {
+    var rows = explanation.layers.map { layer in
+      [layer.layer, layer.verdict, layer.reason, who(layer)]
+    }
+    rows.append(["verdict", explanation.verdict])
+    var text = Table(rows).text(coloured: coloured)
+    if explanation.enforced == false { text += "not enforced: \(explanation.why ?? "no proxy takes the flow")\n" }
+    return text
+  }
+
+  private static func who(_ layer: Explanation.Layer) -> String {
+    guard let policy = layer.policy else {
+      return Reason.allCases.first { $0.word == layer.reason }?.sentence ?? ""
+    }
+    let rule = policy.rule.isEmpty ? "" : " \(policy.rule)"
+    return "\(policy.kind) \(policy.namespace)/\(policy.name)\(rule) (\(policy.file):\(policy.line))"
+  }
+}

@@ -1,0 +1,85 @@
+import Policy
+
+extension Command {
+  public static let status = Command(
+    name: "status", summary: "say what is in force", usage: "[-o json] [--run-dir DIR] [--bpffs DIR]",
+    details: "Asks the agent, which asks the kernel. Exit status 1 when something is not in force.",
+    options: [format, runDirectory, bpffs]
+  ) { arguments throws(Failure) in
+    let asJSON = try arguments.wantsJSON()
+    let status: Status
+    do throws(Failure) { status = try AgentClient(arguments).ask("GET", "/status", as: Status.self) } catch {
+      let directory = arguments.last("--bpffs") ?? Configuration.defaultBpffs
+      // The pins are the enforcement; an agent only changes it.
+      let goesOn = Files.names(in: directory).isEmpty ? "" : "; enforcement continues from the pins in \(directory)"
+      throw Failure(error.description + goesOn)
+    }
+    Output.standard.write(
+      asJSON ? JSON.text(status, pretty: true) + "\n" : StatusText.text(status, coloured: Output.standard.isColoured))
+    let isBehind = status.proxies.contains { $0.acknowledgement != .acknowledged }
+    return status.inForce && !isBehind ? 0 : 1
+  }
+
+  public static let workloads = Command(
+    name: "workloads", summary: "list the endpoints the agent knows", usage: "[-o json] [--run-dir DIR]",
+    options: [format, runDirectory]
+  ) { arguments throws(Failure) in
+    let asJSON = try arguments.wantsJSON()
+    let list = try AgentClient(arguments).ask("GET", "/workloads", as: [WorkloadStatus].self)
+    if asJSON {
+      Output.standard.write(JSON.text(list, pretty: true) + "\n")
+      return 0
+    }
+    let rows = list.map { workload in
+      [
+        workload.name, workload.cgroup == nil ? "-" : workload.present ? "yes" : "no", "\(workload.identity)",
+        workload.serviceAccount, StatusText.or(workload.addresses), StatusText.or(workload.ports),
+        StatusText.or(workload.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }),
+        workload.cgroup ?? "-",
+      ]
+    }
+    let header = ["NAME", "HERE", "IDENTITY", "ACCOUNT", "ADDRESSES", "PORTS", "LABELS", "CGROUP"]
+    Output.standard.write(Table(rows, header: header).text(coloured: Output.standard.isColoured))
+    return 0
+  }
+}
+
+enum StatusText {
+  static func or(_ list: [String]) -> String { list.isEmpty ? "-" : list.joined(separator: ",") }
+
+  static func text(_ status: Status, coloured: Bool) -> String {
+    let generation = status.generation == 0 ? "none" : "\(status.generation)"
+    let state = status.inForce ? "in force" : "not as the files say"
+    var rows = [
+      ["generation", "\(generation), \(state)" + (status.since.map { ", since \($0)" } ?? "")],
+      ["mode", status.audit ? "audit: nothing is refused" : "enforcing"],
+      ["set", "\(status.files) files, \(status.objects) objects, \(status.workloads) workloads here"],
+      ["rejected", status.filesRejected == 0 ? "none" : "\(status.filesRejected) files"],
+      ["cgroup root", status.cgroupRoot], ["policies", status.policies.joined(separator: " ")],
+      ["agent", "weir \(status.version), pid \(status.pid), since \(status.started)"],
+    ]
+    if let failure = status.failure { rows.append(["failure", failure]) }
+    let lost = status.losses.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    rows.append(["lost", lost.isEmpty ? "nothing" : lost.joined(separator: ", ")])
+    var text = Table(rows).text()
+    func section(_ title: String, _ rows: [[String]], _ header: [String]) {
+      if rows.isEmpty { return }
+      text += "\n\(title)\n" + Table(rows, header: header).text(indent: "  ", coloured: coloured)
+    }
+    if !status.problems.isEmpty {
+      text += "\nproblems\n" + status.problems.map { "  \($0)\n" }.joined()
+    }
+    section(
+      "proxies",
+      status.proxies.map { [$0.name, $0.acknowledgement.rawValue, $0.generation ?? "-", or($0.listen), $0.cgroup] },
+      ["NAME", "STATE", "GENERATION", "LISTENS", "CGROUP"])
+    section(
+      "programs, as the kernel reports them",
+      status.programs.map { [$0.name, $0.hook, "\($0.programId)", "\($0.linkId)", $0.cgroupId == 0 ? "-" : "\($0.cgroupId)"] },
+      ["NAME", "HOOK", "PROGRAM", "LINK", "CGROUP"])
+    section("maps", status.maps.map { [$0.name, "\($0.entries)", "\($0.maxEntries)"] }, ["NAME", "ENTRIES", "OF"])
+    section(
+      "last refusals", status.refusals.suffix(10).map(FlowsText.row), FlowsText.header)
+    return text
+  }
+}
