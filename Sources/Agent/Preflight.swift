@@ -4,10 +4,6 @@ import Glibc
 
 /// Everything that can be known to be wrong before anything is touched, in the order in which a person would fix it.
 enum Preflight {
-  /// linux/magic.h
-  private static let cgroup2Magic: Int = 0x6367_7270
-  private static let bpffsMagic: Int = 0xcafe_4a11
-
   /// The configuration with absolute paths, and the cgroups of this machine.
   static func check(_ given: Configuration) throws(Failure) -> (Configuration, CgroupTree) {
     var configuration = given
@@ -50,7 +46,7 @@ enum Preflight {
     guard let root = Files.resolved(path), Files.isDirectory(root) else {
       throw Failure("cgroup root \(path): is not there; make it (mkdir \(mount)/NAME) or name another with --cgroup-root")
     }
-    guard linux_filesystem(root) == cgroup2Magic, root.hasPrefix(mount + "/") else {
+    guard linux_filesystem(root) == CGROUP2_SUPER_MAGIC, root.hasPrefix(mount + "/") else {
       throw Failure("cgroup root \(path): is not a directory below the cgroup2 mount \(mount); make one there")
     }
     return CgroupTree(mount: mount, root: root, own: CgroupTree.own(mount: mount) ?? mount)
@@ -59,7 +55,7 @@ enum Preflight {
   private static func bpffs(_ path: String) throws(Failure) {
     var above = path
     while !Files.exists(above) && above != "/" { above = Files.directory(of: above) }
-    if linux_filesystem(above) == bpffsMagic { return }
+    if linux_filesystem(above) == BPF_FS_MAGIC { return }
     throw Failure("bpffs \(path): is not on a bpf file system; mount -t bpf bpf /sys/fs/bpf, or name another with --bpffs")
   }
 }

@@ -16,7 +16,7 @@ struct SystemError: Error, Equatable, CustomStringConvertible {
 
   var description: String { "\(step) \(subject): \(SystemError.name(code))" }
 
-  /// `ENOENT` for 2; the number where glibc has no name for it.
+  /// `ENOENT` for 2.
   static func name(_ code: Int32) -> String {
     linux_errno_name(code).map { String(cString: $0) } ?? "errno \(code)"
   }
@@ -33,12 +33,8 @@ public struct Failure: Error, Equatable, CustomStringConvertible {
   }
 
   init(_ error: DatapathError) {
-    let code = error.code < 0 ? -error.code : error.code
-    var line = "\(error.step) \(error.subject): \(SystemError.name(code))"
     // The verifier's last line is its verdict; what stands before it is the program's listing.
-    if let last = error.log.split(separator: "\n").last(where: { !$0.isEmpty }) { line += ": \(last)" }
-    if code == EPERM || code == EACCES { line += ": \(Privileges.needed)" }
-    if code == EWOULDBLOCK || code == EBUSY { line += ": another agent uses it; stop that one first" }
-    description = line
+    let last = error.log.split(separator: "\n").last { !$0.isEmpty }
+    description = error.description + (last.map { ": \($0)" } ?? "")
   }
 }

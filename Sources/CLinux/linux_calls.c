@@ -2,7 +2,13 @@
 #define _GNU_SOURCE
 #include "linux_calls.h"
 
+#include <net/if.h>
 #include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 int linux_enter_netns(int fd)
 {
@@ -12,4 +18,44 @@ int linux_enter_netns(int fd)
 int linux_new_netns(void)
 {
 	return unshare(CLONE_NEWNET);
+}
+
+int linux_loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int result;
+
+	if (fd < 0)
+		return -1;
+	result = ioctl(fd, SIOCGIFFLAGS, &request);
+	if (result == 0) {
+		request.ifr_flags |= IFF_UP;
+		result = ioctl(fd, SIOCSIFFLAGS, &request);
+	}
+	close(fd);
+	return result;
+}
+
+long long linux_filesystem(const char *path)
+{
+	struct statfs about;
+
+	if (statfs(path, &about) != 0)
+		return -1;
+	return (unsigned int)about.f_type;
+}
+
+const char *linux_errno_name(int code)
+{
+	const char *name = strerrorname_np(code);
+
+	return name ? name : "unknown error";
+}
+
+const char *linux_errno_text(int code)
+{
+	const char *text = strerrordesc_np(code);
+
+	return text ? text : "";
 }

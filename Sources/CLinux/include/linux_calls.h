@@ -3,6 +3,7 @@
 #ifndef WEIR_LINUX_CALLS_H
 #define WEIR_LINUX_CALLS_H
 
+#include <linux/magic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -13,5 +14,14 @@
 int linux_enter_netns(int fd);
 /* unshare(CLONE_NEWNET) for the calling thread only. */
 int linux_new_netns(void);
+/* Brings up `lo` in the calling thread's network namespace. */
+int linux_loopback_up(void);
+
+/* statfs(2): the type of the file system that holds path, one of linux/magic.h. */
+long long linux_filesystem(const char *path);
+
+/* "EPERM" and "Operation not permitted"; never NULL. */
+const char *linux_errno_name(int code);
+const char *linux_errno_text(int code);
 
 #endif
