@@ -1,105 +1,151 @@
 import CDatapath
-
-/// What could not be done to the kernel: the step, its object, the errno, and the verifier's words if it spoke.
-public struct DatapathError: Error, Sendable, CustomStringConvertible {
-  public var step: String
-  public var subject: String
-  public var code: Int32
-  public var log: String
-
-  public init(step: String, subject: String, code: Int32, log: String = "") {
-    self.step = step
-    self.subject = subject
-    self.code = code
-    self.log = log
-  }
-
-  public var description: String { "\(step) \(subject): \(code)" }
-}
-
-/// The entries of one generation; the tables are described in wire.h.
-public struct Entries: Sendable {
-  public var workloads: [(key: UInt64, value: weir_workload)] = []
-  public var addresses: [(key: weir_address_key, value: weir_address)] = []
-  public var cells: [(key: weir_cell_key, value: UInt32)] = []
-  public var identities: [(key: UInt32, value: weir_identity)] = []
-  public var proxies: [(key: UInt32, value: weir_proxy)] = []
-  public var pairs: [(key: weir_pair_key, value: UInt32)] = []
-  public var ports: [(key: weir_ports_key, value: weir_ruling)] = []
-
-  public init() {}
-}
-
-/// A program as the kernel reports it.
-public struct AttachedProgram: Sendable, Codable, Hashable {
-  public var name: String
-  /// As in the section name: `cgroup/connect4`, `tp_btf/tcp_destroy_sock`.
-  public var hook: String
-  public var programId: UInt32
-  public var linkId: UInt32
-  /// The cgroup the link is on; 0 for hooks without one.
-  public var cgroupId: UInt64
-}
-
-/// How full a map is.
-public struct MapFill: Sendable, Codable, Hashable {
-  public var name: String
-  public var entries: Int
-  public var maxEntries: Int
-}
+import CLibbpf
+import Glibc
 
 /// The kernel half of one node: programs attached below one cgroup, everything pinned in one bpffs directory.
 /// Not Sendable: used from the agent's one thread.
 public final class Datapath {
-  /// Takes the lock on the directory, then adopts what is pinned there or loads, attaches and pins anew. Programs
-  /// behind pinned links are replaced in place by this binary's, without a moment of none. `directory` is made if
-  /// absent and must be on bpffs; `cgroupRoot` is an absolute path in a cgroup2 mount, not the mount's own root.
-  public init(directory: String, cgroupRoot: String) throws(DatapathError) { fatalError("datapath") }
+  /// What this kernel refuses and what that costs, a sentence each; empty on a kernel that has everything.
+  public var missing: [String] { object.missing }
 
-  /// Attaches the programs that a proxy's sockets need to its cgroup (absolute path). Doing it twice is no error.
-  public func attach(proxy number: UInt32, cgroup path: String) throws(DatapathError) { fatalError("datapath") }
+  private let lock: Lock
+  private let object: LoadedObject
+  private let attachments: Attachments
+  private let inspector: Inspector
+  private let iterators: Iterators
+  private let events: Events
+
+  /// Takes the lock on the directory, then adopts what is pinned there or loads, attaches and pins anew.
+  /// Programs behind pinned links are replaced in place by this binary's, without a moment of none.
+  /// `directory` is made if absent and must be on bpffs; `cgroupRoot` is an absolute path in a cgroup2 mount,
+  /// not the mount's own root. On an error everything is as it was before.
+  public init(directory: String, cgroupRoot: String) throws(DatapathError) {
+    try Privileges.check()
+    try Cgroup.checkRoot(cgroupRoot, "use as cgroup root")
+    try Pins.checkDirectory(directory)
+    let session = LinkSession()
+    let pins = Pins(directory)
+    try Datapath.make(directory, session)
+    lock = try Lock(directory)
+    try pins.refuseOthers()
+    for path in [pins.layout, pins.maps, pins.links] { try Datapath.make(path, session) }
+
+    let known = Set(names(in: pins.maps))
+    session.onFailure {
+      for map in names(in: pins.maps) where !known.contains(map) { unlink("\(pins.maps)/\(map)") }
+    }
+    object = try LoadedObject.load(
+      UnsafeRawBufferPointer(start: weir_object(), count: weir_object_size()), mapDirectory: pins.maps,
+      constants: ["root_level": try Cgroup.level(cgroupRoot)])
+    events = try Events(object.map("events"))
+    attachments = Attachments(object: object, pins: pins, root: cgroupRoot)
+    inspector = Inspector(object: object, pins: pins, root: cgroupRoot)
+    iterators = Iterators(object: object, root: cgroupRoot)
+    try attachments.adoptAll(session)
+    // Whoever followed the events of the one before is gone with it.
+    try setFollowers(0)
+    session.commit()
+    attachments.dropStrangers()
+  }
+
+  private static func make(_ path: String, _ session: LinkSession) throws(DatapathError) {
+    if try Pins.make(path) { session.onFailure { rmdir(path) } }
+  }
+
+  /// Whether this process may load and attach at all, tried on the kernel: EPERM with what is needed.
+  public static func checkPrivileges() throws(DatapathError) { try Privileges.check() }
+
+  /// Attaches the programs that a proxy's sockets need to its cgroup (absolute path). Doing it twice is no
+  /// error; a proxy whose cgroup is another one than before is moved.
+  public func attach(proxy number: UInt32, cgroup path: String) throws(DatapathError) {
+    try attachments.attach(proxy: number, cgroup: path)
+  }
+
   /// Detaches them again from every proxy that is not in the list.
-  public func keepProxies(_ numbers: Set<UInt32>) throws(DatapathError) { fatalError("datapath") }
+  public func keepProxies(_ numbers: Set<UInt32>) throws(DatapathError) {
+    try attachments.keepProxies(numbers)
+  }
 
   /// The generation in force as the kernel has it; 0 none.
-  public func generation() throws(DatapathError) -> UInt32 { fatalError("datapath") }
-  /// Builds the tables aside, then switches by one update. On an error nothing has changed.
-  public func install(_ entries: Entries, generation: UInt32, audit: Bool) throws(DatapathError) {
-    fatalError("datapath")
+  public func generation() throws(DatapathError) -> UInt32 { try current().generation }
+
+  private func current() throws(DatapathError) -> weir_current {
+    try object.map("current").value(UInt32(0), as: weir_current.self, empty: weir_current()) ?? weir_current()
   }
+
+  /// Builds the tables aside, then switches by one update. On an error nothing has changed. `generation` is
+  /// never 0 and its slot (generation % WEIR_SLOTS) not that of the one in force: the next number always
+  /// fits.
+  public func install(_ entries: Entries, generation: UInt32, audit: Bool) throws(DatapathError) {
+    let now = try current().generation
+    let slot = generation % UInt32(WEIR_SLOTS)
+    guard generation != 0, now == 0 || slot != now % UInt32(WEIR_SLOTS) else {
+      throw DatapathError(
+        step: "install generation", subject: "\(generation)", code: EINVAL,
+        advice: "its tables would take the place of generation \(now)'s, which is in force")
+    }
+    let tables = try Tables(object: object).build(entries)
+    try Tables.place(tables, slot: slot)
+    try object.map("current").set(UInt32(0), weir_current(generation: generation, audit: audit ? 1 : 0))
+  }
+
   /// Tags the sockets that were open before their workload was known with their owner; returns how many.
   @discardableResult
-  public func enrol() throws(DatapathError) -> Int { fatalError("datapath") }
+  public func enrol() throws(DatapathError) -> Int { try iterators.run(["enrol_tcp", "enrol_udp"]) }
+
   /// Judges open TCP connections again and ends those that the generation in force refuses; returns how many.
   @discardableResult
-  public func revoke() throws(DatapathError) -> Int { fatalError("datapath") }
+  public func revoke() throws(DatapathError) -> Int { try iterators.run(["revoke_tcp"]) }
 
-  public func programs() throws(DatapathError) -> [AttachedProgram] { fatalError("datapath") }
-  public func maps() throws(DatapathError) -> [MapFill] { fatalError("datapath") }
+  /// Every pinned link whose cgroup is still there, by name.
+  public func programs() throws(DatapathError) -> [AttachedProgram] { try inspector.programs() }
+
+  /// How full the hash maps, the tables of the generation in force and the events' ring buffer are, by name.
+  public func maps() throws(DatapathError) -> [MapFill] {
+    let now = try current().generation
+    return try inspector.maps(slot: now == 0 ? nil : now % UInt32(WEIR_SLOTS))
+  }
 
   public func connections() throws(DatapathError) -> [(weir_connections_key, weir_connections)] {
-    fatalError("datapath")
+    try object.map("connections").entries(weir_connections_key.self, weir_connections.self)
   }
-  public func refusals() throws(DatapathError) -> [(weir_refusals_key, UInt64)] { fatalError("datapath") }
+
+  public func refusals() throws(DatapathError) -> [(weir_refusals_key, UInt64)] {
+    try object.map("refusals").entries(weir_refusals_key.self, UInt64.self)
+  }
+
   /// Indexed by weir_loss.
-  public func losses() throws(DatapathError) -> [UInt64] { fatalError("datapath") }
+  public func losses() throws(DatapathError) -> [UInt64] {
+    let map = try object.map("losses")
+    var losses: [UInt64] = []
+    for index in 0..<WEIR_LOSS_LAST.rawValue {
+      losses.append(try map.value(index, as: UInt64.self, empty: 0) ?? 0)
+    }
+    return losses
+  }
 
   /// How many follow the events of allowed flows.
-  public func setFollowers(_ count: UInt32) throws(DatapathError) { fatalError("datapath") }
+  public func setFollowers(_ count: UInt32) throws(DatapathError) {
+    try object.map("settings").set(UInt32(0), weir_settings(followers: count, pad: 0))
+  }
+
   /// Readable when events wait; for epoll.
-  public var eventDescriptor: Int32 { fatalError("datapath") }
+  public var eventDescriptor: Int32 { events.descriptor }
+
   /// Hands over every waiting event.
-  public func drainEvents(_ body: (weir_event) -> Void) throws(DatapathError) { fatalError("datapath") }
+  public func drainEvents(_ body: (weir_event) -> Void) throws(DatapathError) { try events.drain(body) }
 
-  /// Removes every link, map and directory below `directory`; returns how many pins there were. Enforcement ends.
+  /// Removes every link, map and directory below `directory`, of whichever version; returns how many pins
+  /// there were. Enforcement ends. A directory that is not there has none; one that an agent runs on is left
+  /// alone.
   @discardableResult
-  public static func detach(directory: String) throws(DatapathError) -> Int { fatalError("datapath") }
-}
-
-/// The cgroup2 hierarchy of this machine.
-public enum Cgroup {
-  /// Where it is mounted, from /proc/self/mountinfo (hybrid hosts have it at /sys/fs/cgroup/unified).
-  public static func mount() throws(DatapathError) -> String { fatalError("datapath") }
-  /// The 64-bit id programs see: the inode number of the directory. nil where it does not exist.
-  public static func id(_ path: String) -> UInt64? { fatalError("datapath") }
+  public static func detach(directory: String) throws(DatapathError) -> Int {
+    var about = stat()
+    if stat(directory, &about) != 0, errno == ENOENT { return 0 }
+    try Pins.checkDirectory(directory)
+    let lock = try Lock(directory)
+    return try withExtendedLifetime(lock) { () throws(DatapathError) in
+      try Pins.removeAll(in: directory)
+    }
+  }
 }

@@ -1,0 +1,134 @@
+import CDatapath
+import CLibbpf
+import Glibc
+
+/// A program as the kernel reports it.
+public struct AttachedProgram: Sendable, Codable, Hashable {
+  public var name: String
+  /// As in the section name: `cgroup/connect4`, `tp_btf/tcp_destroy_sock`.
+  public var hook: String
+  public var programId: UInt32
+  public var linkId: UInt32
+  /// The cgroup the link is on; 0 for hooks without one, and where the cgroup is gone.
+  public var cgroupId: UInt64
+  /// Whether the kernel runs it: it is in the cgroup's list of effective programs, or its hook has no cgroup.
+  public var effective: Bool
+}
+
+/// How full a map is.
+public struct MapFill: Sendable, Codable, Hashable {
+  public var name: String
+  /// Entries; for the events' ring buffer bytes that wait to be read.
+  public var entries: Int
+  /// Entries; for the events' ring buffer bytes. A table is made for its generation, so it is always full.
+  public var maxEntries: Int
+}
+
+/// Asks the kernel what is there, instead of remembering what was done.
+struct Inspector {
+  let object: LoadedObject
+  let pins: Pins
+  let root: String
+
+  func programs() throws(DatapathError) -> [AttachedProgram] {
+    var places: [UInt64: String] = [:]
+    if let id = Cgroup.id(root) { places[id] = root }
+    var programs: [AttachedProgram] = []
+    for pin in names(in: pins.links) {
+      let path = "\(pins.links)/\(pin)"
+      guard case .alive(_, let report) = try LinkSession.look(path, cgroup: nil) else { continue }
+      let name = Pins.parse(pin).name
+      switch report.kind {
+      case .cgroup(let id, let type):
+        if places[id] == nil { places[id] = Cgroup.find(id, below: try Cgroup.mount()) }
+        let type = bpf_attach_type(rawValue: type)
+        let effective = try places[id].map { path throws(DatapathError) in
+          try Inspector.effective(path, type).contains(report.program)
+        }
+        programs.append(
+          AttachedProgram(
+            name: programName(report.program, name), hook: Hook.section(type), programId: report.program,
+            linkId: report.id, cgroupId: id, effective: effective ?? false))
+      case .tracepoint(let point):
+        programs.append(
+          AttachedProgram(
+            name: programName(report.program, name), hook: "tp_btf/\(point)", programId: report.program,
+            linkId: report.id, cgroupId: 0, effective: true))
+      case .other(let type):
+        throw DatapathError(
+          step: "ask about link", subject: path, code: EPROTO, advice: "the link is of unknown type \(type)")
+      }
+    }
+    return programs
+  }
+
+  /// The ids of the programs that the kernel runs for this cgroup, in order, those from above included.
+  static func effective(_ cgroup: String, _ type: bpf_attach_type) throws(DatapathError) -> [UInt32] {
+    let directory = try Descriptor.directory(cgroup, "open cgroup")
+    var room: UInt32 = 64
+    while true {
+      var ids = [UInt32](repeating: 0, count: Int(room))
+      var count = room
+      let answer = bpf_prog_query(
+        directory.raw, type, UInt32(BPF_F_QUERY_EFFECTIVE), nil, &ids, &count)
+      if answer == -ENOSPC, room < 65536 {
+        room *= 4
+        continue
+      }
+      try check(answer, "ask for the programs of", cgroup)
+      return Array(ids.prefix(Int(count)))
+    }
+  }
+
+  /// The kernel keeps 15 characters of a name; the pin has all of it. Asking by id needs CAP_SYS_ADMIN.
+  private func programName(_ id: UInt32, _ pin: String) -> String {
+    guard let program = try? Descriptor.adopt(bpf_prog_get_fd_by_id(id), "open program") else { return pin }
+    var info = bpf_prog_info()
+    var size = UInt32(MemoryLayout<bpf_prog_info>.size)
+    guard bpf_obj_get_info_by_fd(program.raw, &info, &size) == 0 else { return pin }
+    let name = withUnsafeBytes(of: info.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    return name.isEmpty || pin.hasPrefix(name) ? pin : name
+  }
+
+  /// Without CAP_SYS_ADMIN the tables of a generation cannot be opened and are not here.
+  /// Arrays are always full and sockets' storage goes with the sockets, so neither is here.
+  func maps(slot: UInt32?) throws(DatapathError) -> [MapFill] {
+    var fills: [MapFill] = []
+    for map in object.maps.values.sorted(by: { $0.name < $1.name }) {
+      switch map.type {
+      case BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_HASH_OF_MAPS:
+        fills.append(MapFill(name: map.name, entries: try map.count(), maxEntries: map.maxEntries))
+      case BPF_MAP_TYPE_ARRAY_OF_MAPS:
+        guard let slot, let inner = try table(map, slot) else { continue }
+        let table = try Map(inner, name: map.name)
+        fills.append(MapFill(name: map.name, entries: try table.count(), maxEntries: table.maxEntries))
+      case BPF_MAP_TYPE_RINGBUF:
+        fills.append(
+          MapFill(name: map.name, entries: try Inspector.waiting(map), maxEntries: map.maxEntries))
+      default: continue
+      }
+    }
+    return fills
+  }
+
+  private func table(_ outer: Map, _ slot: UInt32) throws(DatapathError) -> Descriptor? {
+    do {
+      return try Tables.inner(of: outer, slot: slot)
+    } catch {
+      guard error.code == EPERM else { throw error }
+      return nil
+    }
+  }
+
+  /// Bytes between the ring buffer's consumer and producer, whose positions are in its first two pages.
+  private static func waiting(_ ring: Map) throws(DatapathError) -> Int {
+    let page = sysconf(Int32(_SC_PAGESIZE))
+    guard let both = mmap(nil, 2 * page, PROT_READ, MAP_SHARED, ring.descriptor, 0), both != MAP_FAILED else {
+      throw DatapathError(step: "map into memory", subject: ring.name, code: errno)
+    }
+    defer { munmap(both, 2 * page) }
+    let consumed = both.load(as: UInt.self)
+    let produced = both.load(fromByteOffset: page, as: UInt.self)
+    return produced > consumed ? Int(produced - consumed) : 0
+  }
+}

@@ -1,0 +1,251 @@
+import CLibbpf
+import Glibc
+
+/// A loaded program. Its descriptor belongs to the object and must not outlive it.
+struct Program {
+  let name: String
+  let descriptor: Int32
+  let attachType: bpf_attach_type
+}
+
+/// The loaded BPF object: owns its programs' and maps' descriptors.
+final class LoadedObject {
+  /// What an inner map of an outer map must look like to be put in.
+  struct Template {
+    let type: bpf_map_type
+    let keySize: UInt32
+    let valueSize: UInt32
+    let flags: UInt32
+  }
+
+  private let raw: OpaquePointer
+  /// Every map but the compiler's own sections, by name.
+  let maps: [String: Map]
+  let templates: [String: Template]
+  /// By function name; without those that this kernel refuses.
+  let programs: [String: Program]
+  /// Which programs are missing and what that costs.
+  let missing: [String]
+
+  private init(raw: OpaquePointer, templates: [String: Template], without: Set<String>) {
+    self.raw = raw
+    self.templates = templates
+    var maps: [String: Map] = [:]
+    for map in LoadedObject.maps(of: raw) {
+      let map = Map(map)
+      maps[map.name] = map
+    }
+    self.maps = maps
+    var programs: [String: Program] = [:]
+    var next = bpf_object__next_program(raw, nil)
+    while let program = next {
+      let name = String(cString: bpf_program__name(program))
+      if !without.contains(name) {
+        programs[name] = Program(
+          name: name, descriptor: bpf_program__fd(program),
+          attachType: bpf_program__expected_attach_type(program))
+      }
+      next = bpf_object__next_program(raw, program)
+    }
+    self.programs = programs
+    missing = Hook.all.compactMap { hook in
+      guard let cost = hook.cost, without.contains(hook.name) else { return nil }
+      return "\(hook.name) is missing: \(cost)"
+    }
+  }
+
+  deinit { bpf_object__close(raw) }
+
+  func map(_ name: String) throws(DatapathError) -> Map {
+    guard let map = maps[name] else {
+      throw DatapathError(step: "find map", subject: name, code: ENOENT, advice: "not in the BPF object")
+    }
+    return map
+  }
+
+  func program(_ name: String) throws(DatapathError) -> Program {
+    guard let program = programs[name] else {
+      throw DatapathError(step: "find program", subject: name, code: ENOENT, advice: "not in the BPF object")
+    }
+    return program
+  }
+
+  /// Loads the image, taking each map from `mapDirectory` where it is pinned and pinning it there where it is
+  /// not. A program that can be done without is left out where the kernel refuses it. `constants` are
+  /// variables of the BPF source that are set before loading.
+  static func load(
+    _ image: UnsafeRawBufferPointer, mapDirectory: String, constants: [String: UInt32]
+  ) throws(DatapathError) -> LoadedObject {
+    var without: Set<String> = []
+    while true {
+      do {
+        return try attempt(image, mapDirectory, constants, without: without)
+      } catch {
+        guard let name = refusedProgram(error.log), !without.contains(name),
+          Hook.all.contains(where: { $0.name == name && $0.cost != nil })
+        else { throw error }
+        without.insert(name)
+      }
+    }
+  }
+
+  private static func attempt(
+    _ image: UnsafeRawBufferPointer, _ mapDirectory: String, _ constants: [String: UInt32],
+    without: Set<String>
+  ) throws(DatapathError) -> LoadedObject {
+    LibbpfLog.start()
+    // Level 0 with a buffer: libbpf loads without a log and asks the verifier only about a program that
+    // failed.
+    let verifier = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 1 << 20)
+    defer { verifier.deallocate() }
+    verifier.baseAddress?.initialize(to: 0)
+    let opened = "weir".withCString { name in
+      var options = bpf_object_open_opts()
+      options.sz = MemoryLayout<bpf_object_open_opts>.size
+      options.object_name = name
+      options.kernel_log_buf = verifier.baseAddress
+      options.kernel_log_size = verifier.count
+      return bpf_object__open_mem(image.baseAddress, image.count, &options)
+    }
+    guard let raw = opened else {
+      throw DatapathError(
+        step: "open", subject: "BPF object", code: errno, log: LibbpfLog.take().joined())
+    }
+    do {
+      try set(constants, in: raw)
+      let templates = try prepare(raw, mapDirectory, without: without)
+      try check(bpf_object__load(raw), "load")
+      return LoadedObject(raw: raw, templates: templates, without: without)
+    } catch {
+      bpf_object__close(raw)
+      guard error.step == "load" else { throw error }
+      let words = LibbpfLog.take()
+      let log = words.joined() + (verifier.baseAddress.map { String(cString: $0) } ?? "")
+      throw refusal(code: error.code, words: words, log: log, mapDirectory: mapDirectory)
+    }
+  }
+
+  /// Everything that must be said between opening and loading.
+  private static func prepare(
+    _ raw: OpaquePointer, _ mapDirectory: String, without: Set<String>
+  ) throws(DatapathError) -> [String: Template] {
+    var templates: [String: Template] = [:]
+    for map in maps(of: raw) {
+      let name = String(cString: bpf_map__name(map))
+      templates[name] = template(of: map)
+      try check(bpf_map__set_pin_path(map, "\(mapDirectory)/\(name)"), "name the pin of map", name)
+    }
+    for name in without {
+      guard let program = bpf_object__find_program_by_name(raw, name) else { continue }
+      try check(bpf_program__set_autoload(program, false), "leave out program", name)
+    }
+    return templates
+  }
+
+  /// Constants lie in .rodata; its place in there is what the object's type information says.
+  private static func set(_ constants: [String: UInt32], in raw: OpaquePointer) throws(DatapathError) {
+    let section = ".rodata"
+    var size = 0
+    guard let map = bpf_object__find_map_by_name(raw, section), let btf = bpf_object__btf(raw),
+      let start = bpf_map__initial_value(map, &size)
+    else {
+      throw DatapathError(step: "find section", subject: section, code: ENOENT, advice: "not in the BPF object")
+    }
+    let kind: Int = BTF_KIND_DATASEC
+    let id = try check(btf__find_by_name_kind(btf, section, UInt32(kind)), "find section", section)
+    guard let type = btf__type_by_id(btf, UInt32(id)), let variables = btf_var_secinfos(type) else {
+      throw DatapathError(step: "find section", subject: section, code: ENOENT)
+    }
+    var bytes = [UInt8](UnsafeRawBufferPointer(start: start, count: size))
+    var wanted = constants
+    for index in 0..<Int(btf_vlen(type)) {
+      let variable = variables[index]
+      let end = Int(variable.offset) + MemoryLayout<UInt32>.size
+      guard let about = btf__type_by_id(btf, variable.type),
+        let name = btf__name_by_offset(btf, about.pointee.name_off),
+        let value = wanted[String(cString: name)], variable.size == MemoryLayout<UInt32>.size, end <= size
+      else { continue }
+      withUnsafeBytes(of: value) { bytes.replaceSubrange(Int(variable.offset)..<end, with: $0) }
+      wanted[String(cString: name)] = nil
+    }
+    try check(bpf_map__set_initial_value(map, bytes, size), "set constants in", section)
+    if let name = wanted.keys.first {
+      throw DatapathError(step: "set constant", subject: name, code: ENOENT, advice: "not in the BPF object")
+    }
+  }
+
+  private static func refusal(
+    code: Int32, words: [String], log: String, mapDirectory: String
+  ) -> DatapathError {
+    if let line = words.first(where: { $0.contains("reuse pinned map") }) {
+      let path = line.split(separator: "'").first { $0.hasPrefix(mapDirectory) }.map(String.init) ?? mapDirectory
+      return DatapathError(
+        step: "adopt map", subject: path, code: code,
+        advice: "pinned with another shape by another build of weir: run weir detach first", log: log)
+    }
+    let subject = refusedProgram(log).map { "program \($0)" } ?? "BPF object"
+    let advice = code == EPERM ? Privileges.advice : ""
+    return DatapathError(step: "load", subject: subject, code: code, advice: advice, log: log)
+  }
+
+  /// libbpf names the program it failed at: `libbpf: prog 'revoke_tcp': BPF program load failed: ...`.
+  private static func refusedProgram(_ log: String) -> String? {
+    log.split(separator: "\n").first { $0.contains("prog '") && $0.contains("fail") }
+      .flatMap { quoted(String($0)) }
+  }
+
+  private static func quoted(_ line: String) -> String? {
+    let parts = line.split(separator: "'", omittingEmptySubsequences: false)
+    return parts.count > 2 ? String(parts[1]) : nil
+  }
+
+  /// The maps the source declares; not .rodata, .bss and the like, which each loading makes anew.
+  private static func maps(of raw: OpaquePointer) -> [OpaquePointer] {
+    var maps: [OpaquePointer] = []
+    var next = bpf_object__next_map(raw, nil)
+    while let map = next {
+      if !bpf_map__is_internal(map) { maps.append(map) }
+      next = bpf_object__next_map(raw, map)
+    }
+    return maps
+  }
+
+  /// Only known until loading, which drops the inner map's description.
+  private static func template(of outer: OpaquePointer) -> Template? {
+    guard let inner = bpf_map__inner_map(outer) else { return nil }
+    return Template(
+      type: bpf_map__type(inner), keySize: bpf_map__key_size(inner), valueSize: bpf_map__value_size(inner),
+      flags: bpf_map__map_flags(inner))
+  }
+}
+
+/// What loading and attaching need.
+enum Privileges {
+  static let advice = "run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+
+  /// Asks the kernel, not the capability sets: a user namespace's capabilities do not count. The first
+  /// program needs CAP_NET_ADMIN, the second CAP_PERFMON, both CAP_BPF.
+  static func check() throws(DatapathError) {
+    LibbpfLog.start()
+    _ = try trivialProgram(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, expecting: BPF_CGROUP_INET4_CONNECT)
+    _ = try trivialProgram(BPF_PROG_TYPE_RAW_TRACEPOINT)
+  }
+
+  /// A program that answers 1 (for cgroup programs: let it pass), loaded and attached nowhere.
+  static func trivialProgram(
+    _ type: bpf_prog_type, expecting attachType: bpf_attach_type = bpf_attach_type(0)
+  ) throws(DatapathError) -> Descriptor {
+    // r0 = 1; exit
+    let code: [UInt64] = [0x0000_0001_0000_00b7, 0x0000_0000_0000_0095]
+    var options = bpf_prog_load_opts()
+    options.sz = MemoryLayout<bpf_prog_load_opts>.size
+    options.expected_attach_type = attachType
+    let answer = code.withUnsafeBytes { bytes in
+      let code = bytes.baseAddress?.assumingMemoryBound(to: bpf_insn.self)
+      return bpf_prog_load(type, "weir_probe", "GPL", code, 2, &options)
+    }
+    return try Descriptor.adopt(
+      answer, "load", "a program of type \(String(cString: libbpf_bpf_prog_type_str(type)))",
+      advice: answer == -EPERM ? advice : "")
+  }
+}

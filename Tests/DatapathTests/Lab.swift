@@ -1,0 +1,183 @@
+import CDatapath
+import CLinux
+import Glibc
+import Testing
+
+@testable import Datapath
+
+extension Trait where Self == ConditionTrait {
+  /// Skips where the kernel lets this process load nothing. Where CI is set nothing is skipped: the tests
+  /// fail there.
+  static var needsKernel: Self {
+    .enabled(
+      "needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (run as root)",
+      { getenv("CI") != nil || (try? Datapath.checkPrivileges()) != nil })
+  }
+}
+
+struct LabError: Error, CustomStringConvertible {
+  var description: String
+  init(_ what: String, code: Int32 = errno) { description = "\(what): \(String(cString: strerror(code)))" }
+}
+
+/// A place for one test: a cgroup subtree, a pin directory and network namespaces of its own, and the
+/// processes in them. `tearDown` removes all of it; what a killed test left is swept when the next lab is
+/// made.
+///
+///     try Lab.use { lab in
+///       let web = try lab.workload("web", number: 1)
+///       var entries = lab.entries
+///       entries.select(web, .ingress, ports: 1)
+///       try lab.install(entries)
+///       let curl = try lab.run(in: "web", ["curl", "-s", "http://127.0.0.1:8080"])
+///       #expect(curl.status == 7)
+///     }
+final class Lab {
+  /// The cgroup root: `<cgroup2 mount>/weir-test-<pid>-<n>`.
+  let root: String
+  /// The pin directory.
+  let directory: String
+  /// Workloads and proxies made so far, for `install`.
+  var entries = Entries()
+  private(set) var children: [Child] = []
+  private var namespaces: [Int32] = []
+  private var running: Datapath?
+
+  private static let prefix = "weir-test-"
+  private static let bpffs = "/sys/fs/bpf"
+  nonisolated(unsafe) private static var made = 0
+
+  private init() throws {
+    let mount = try Cgroup.mount()
+    Lab.made += 1
+    let name = "\(Lab.prefix)\(getpid())-\(Lab.made)"
+    root = "\(mount)/\(name)"
+    directory = "\(Lab.bpffs)/\(name)"
+    if linux_filesystem(Lab.bpffs) != Int64(BPF_FS_MAGIC) {
+      guard mkdir(Lab.bpffs, 0o700) == 0 || errno == EEXIST, Glibc.mount("bpf", Lab.bpffs, "bpf", 0, nil) == 0
+      else { throw LabError("mount \(Lab.bpffs)") }
+    }
+    Lab.sweep(mount)
+    guard mkdir(root, 0o755) == 0 else { throw LabError("mkdir \(root)") }
+  }
+
+  /// Makes a lab, runs the test in it and takes it down, whatever happens.
+  static func use(_ body: (Lab) throws -> Void) throws {
+    let lab = try Lab()
+    defer { lab.tearDown() }
+    try body(lab)
+  }
+
+  // MARK: The datapath
+
+  /// The datapath on this lab's cgroup root and pin directory, started when first asked for.
+  func datapath() throws -> Datapath {
+    if let running { return running }
+    let started = try Datapath(directory: directory, cgroupRoot: root)
+    running = started
+    return started
+  }
+
+  /// Lets go of the datapath as a killed agent does: links and maps stay pinned.
+  func drop() { running = nil }
+
+  /// Installs these entries, or what the lab has gathered, as the next generation and judges open sockets
+  /// again.
+  @discardableResult
+  func install(_ entries: Entries? = nil, audit: Bool = false) throws -> UInt32 {
+    let datapath = try datapath()
+    let next = try datapath.generation() + 1
+    try datapath.install(entries ?? self.entries, generation: next, audit: audit)
+    try datapath.enrol()
+    try datapath.revoke()
+    return next
+  }
+
+  // MARK: Places
+
+  /// Makes a cgroup below the root (`shop/web`); answers its path.
+  @discardableResult
+  func cgroup(_ name: String) throws -> String {
+    var path = root
+    for part in name.split(separator: "/") {
+      path += "/\(part)"
+      guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw LabError("mkdir \(path)") }
+    }
+    return path
+  }
+
+  /// A new network namespace with its loopback up; lives as long as the lab.
+  func namespace() throws -> Int32 {
+    let made = try onThread { () -> Int32 in
+      guard linux_new_netns() == 0, linux_loopback_up() == 0 else { return -errno }
+      return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+    }
+    guard made >= 0 else { throw LabError("make a network namespace", code: -made) }
+    namespaces.append(made)
+    return made
+  }
+
+  // MARK: Processes
+
+  /// Runs a command in a cgroup below the root (nil: in the test's own) to its end, at most `seconds`.
+  func run(
+    in cgroup: String?, netns: Int32? = nil, seconds: Double = 10, _ command: [String]
+  ) throws -> (status: Int32, stdout: String, stderr: String) {
+    let child = try spawn(in: cgroup, netns: netns, command)
+    return try child.finish(seconds: seconds)
+  }
+
+  /// Starts a command in the background; it is killed with the lab at the latest.
+  func spawn(in cgroup: String?, netns: Int32? = nil, _ command: [String]) throws -> Child {
+    let path = try cgroup.map { try self.cgroup($0) }
+    let child = try Child(command, cgroup: path, netns: netns)
+    children.append(child)
+    return child
+  }
+
+  // MARK: The end
+
+  private func tearDown() {
+    for child in children { child.kill() }
+    for namespace in namespaces { close(namespace) }
+    running = nil
+    do { try Datapath.detach(directory: directory) } catch { Issue.record(error) }
+    Lab.removeCgroups(root)
+    if Cgroup.id(root) != nil { Issue.record("\(root) is left") }
+    if access(directory, F_OK) == 0 { Issue.record("\(directory) is left") }
+  }
+
+  /// What tests left that were killed: processes, cgroups and pins whose name has the number of a process
+  /// that is no more.
+  private static func sweep(_ mount: String) {
+    for name in names(in: bpffs, directories: true) where isLeftover(name) {
+      _ = try? Datapath.detach(directory: "\(bpffs)/\(name)")
+    }
+    for name in names(in: mount, directories: true) where isLeftover(name) {
+      removeCgroups("\(mount)/\(name)")
+    }
+  }
+
+  private static func isLeftover(_ name: String) -> Bool {
+    let parts = name.dropFirst(prefix.count).split(separator: "-")
+    guard name.hasPrefix(prefix), parts.count == 2, let process = Int32(parts[0]) else { return false }
+    return Glibc.kill(process, 0) != 0 && errno == ESRCH
+  }
+
+  /// Ends every process below, then removes the directories, deepest first.
+  static func removeCgroups(_ root: String) {
+    var paths: [String] = []
+    Cgroup.walk(root) { path in
+      paths.append(path)
+      return true
+    }
+    for path in paths.reversed() {
+      // A killed process leaves its cgroup a moment later.
+      for _ in 0..<200 {
+        for process in Cgroup.processes(path) { _ = Glibc.kill(process, SIGKILL) }
+        if rmdir(path) == 0 || errno != EBUSY { break }
+        usleep(10_000)
+      }
+    }
+  }
+}
