@@ -38,7 +38,7 @@ let package = Package(
     .testTarget(name: "PolicyTests", dependencies: ["Policy", "CDatapath"], swiftSettings: strict),
     .testTarget(name: "ProxiesTests", dependencies: ["Proxies", "Policy"], swiftSettings: strict),
     .testTarget(
-      name: "DatapathTests", dependencies: ["Datapath", "CDatapath", "CLinux"], swiftSettings: strict),
+      name: "DatapathTests", dependencies: ["Datapath", "CDatapath", "CLinux", "CLibbpf"], exclude: ["peer.py"], swiftSettings: strict),
     .testTarget(
       name: "AgentTests", dependencies: ["Agent", "Policy", "CLinux"], swiftSettings: strict),
   ]

@@ -40,7 +40,8 @@ struct flow {
 	__be16 port; /* destination port; ICMP: the type */
 	__u8 protocol;
 	__u8 begins; /* TCP: a SYN without ACK */
-	__u8 pad[2];
+	__u8 resets; /* TCP: a RST */
+	__u8 pad;
 };
 
 static __always_inline void addr_from_v4(struct weir_addr *addr, __be32 v4)
@@ -98,7 +99,9 @@ static __always_inline int flow_from_transport(struct __sk_buff *skb, struct flo
 
 		if (bpf_skb_load_bytes(skb, offset + 13, &flags, sizeof flags))
 			return -1;
-		flow->begins = (flags & 0x12) == 0x02; /* SYN, not ACK: RFC 9293 3.1 */
+		/* RFC 9293 3.1 */
+		flow->begins = (flags & 0x12) == 0x02;
+		flow->resets = !!(flags & 0x04);
 	}
 	return 0;
 }

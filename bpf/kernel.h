@@ -3,6 +3,7 @@
 #ifndef WEIR_KERNEL_H
 #define WEIR_KERNEL_H
 
+#include <linux/in6.h>
 #include <linux/types.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -32,7 +33,10 @@ struct sock_common {
 	volatile unsigned char skc_state;
 	unsigned long skc_flags;
 	__be32 skc_daddr;
-	__be16 skc_dport;
+	__be32 skc_rcv_saddr;
+	__u16 skc_num; /* the local port, host order */
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
 };
 
 struct sock {

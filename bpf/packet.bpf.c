@@ -59,6 +59,31 @@ static __always_inline int find_local_sender(struct __sk_buff *skb, struct flow 
 	return 0;
 }
 
+/* Over loopback the receiver's socket is in this namespace, too. */
+static __always_inline void find_local_receiver(struct __sk_buff *skb, struct flow *flow, __u32 generation)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct socket_state *state;
+	struct bpf_sock *receiver;
+	__u32 size;
+
+	if (!addr_is_loopback(&flow->destination.addr))
+		return;
+	size = socket_tuple(&tuple, &flow->source.addr, flow->source_port, &flow->destination.addr, flow->port);
+	if (flow->protocol == IPPROTO_TCP)
+		receiver = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		receiver = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	if (!receiver)
+		return;
+	state = bpf_sk_storage_get(&sockets, receiver, 0, 0);
+	if (state)
+		flow->destination.owner = state->owner;
+	if (!flow->destination.owner)
+		flow->destination.owner = owner_of_socket(generation, receiver);
+	bpf_sk_release(receiver);
+}
+
 static __always_inline void sender_of(const struct flow *flow, struct sender_key *key)
 {
 	key->source = flow->source.addr;
@@ -153,7 +178,9 @@ __noinline int judge_connection(struct __sk_buff *skb, struct seat *seat, struct
 		seat->flow.source.owner = seat->owner;
 		seat->flow.source.speaks_for = state->speaks_for;
 		seat->flow.source.proxy = state->proxy;
-		if (!first) {
+		if (first) {
+			find_local_receiver(skb, &seat->flow, now->generation);
+		} else {
 			seat->flow.destination.addr = state->peer;
 			seat->flow.destination.owner = state->peer_owner;
 			seat->flow.port = state->port;
@@ -175,7 +202,8 @@ __noinline int judge_connection(struct __sk_buff *skb, struct seat *seat, struct
 	if (first) {
 		state->peer = state->role == ROLE_CONNECTING ? seat->flow.destination.addr : seat->flow.source.addr;
 		state->port = seat->flow.port;
-		state->peer_owner = seat->flow.source.owner;
+		state->peer_owner = state->role == ROLE_CONNECTING ? seat->flow.destination.owner
+								   : seat->flow.source.owner;
 		state->peer_speaks_for = seat->flow.source.speaks_for;
 		state->peer_proxy = seat->flow.source.proxy;
 		if (state->role == ROLE_ACCEPTING)
@@ -227,6 +255,8 @@ __noinline int tcp_packet(struct __sk_buff *skb, struct seat *seat, struct socke
 			report(&seat->decision, &seat->flow);
 		return pass_or_drop(seat);
 	}
+	if (seat->flow.resets && !seat->inbound)
+		return PASS; /* ending it is what is wanted; the peer is to know */
 	if (!state->role)
 		state->role = role_of(skb, seat);
 	if (state->generation == now->generation)
@@ -288,6 +318,7 @@ __noinline int udp_packet(struct __sk_buff *skb, struct seat *seat)
 		turn_around(&seat->flow);
 	if (fresh.direction == WEIR_EGRESS) {
 		seat->flow.source.owner = seat->owner;
+		find_local_receiver(skb, &seat->flow, now->generation);
 		decide(now, &seat->flow, SIDE_EGRESS, &seat->decision);
 		if (!seat->inbound)
 			announce(&seat->flow);

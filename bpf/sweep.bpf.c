@@ -73,54 +73,93 @@ int enrol_udp(struct bpf_iter__udp *ctx)
 	return udp ? enrol(ctx->meta->seq, (struct sock *)udp) : 0;
 }
 
+static __always_inline void read_v6(struct weir_addr *addr, const struct in6_addr *from)
+{
+	addr->word[0] = from->in6_u.u6_addr32[0];
+	addr->word[1] = from->in6_u.u6_addr32[1];
+	addr->word[2] = from->in6_u.u6_addr32[2];
+	addr->word[3] = from->in6_u.u6_addr32[3];
+}
+
+/* A connection seen from the end that opened it, which knows both parties. */
+static __always_inline int judge_opened(const struct weir_current *now, struct sock *sk,
+					const struct socket_state *state, struct flow *flow,
+					struct decision *decision)
+{
+	/* A peer elsewhere judges its own ingress; one over loopback may not have seen a packet since it accepted. */
+	__u32 sides = state->peer_owner || state->redirected ? SIDE_EGRESS | SIDE_INGRESS : SIDE_EGRESS;
+
+	flow->port = state->port;
+	flow->source.owner = state->owner;
+	flow->source.speaks_for = state->speaks_for;
+	flow->source.proxy = state->proxy;
+	flow->source.addr_known = 1;
+	if (sk->__sk_common.skc_family == AF_INET)
+		addr_from_v4(&flow->source.addr, sk->__sk_common.skc_rcv_saddr);
+	else
+		read_v6(&flow->source.addr, &sk->__sk_common.skc_v6_rcv_saddr);
+	flow->destination.owner = state->peer_owner;
+	flow->destination.addr = state->peer;
+	flow->destination.addr_known = 1;
+	decide(now, flow, sides, decision);
+	if (state->redirected) /* with rules about requests gone, the proxy has none: a new connection goes straight */
+		return decision->ruling.verdict != WEIR_PROXIED;
+	return decision->ruling.verdict != WEIR_ALLOWED;
+}
+
+/* Seen from the end that accepted it. Before its first packet the peer is known by its address alone; over loopback
+ * that says nothing, and the other end is there to judge it. */
+static __always_inline int judge_accepted(const struct weir_current *now, struct sock *sk,
+					  const struct socket_state *state, struct flow *flow,
+					  struct decision *decision)
+{
+	flow->destination.owner = state->owner ? state->owner : owner_of(sk, now->generation);
+	flow->source.addr_known = 1;
+	flow->port = bpf_htons(sk->__sk_common.skc_num);
+	if (state->generation) {
+		flow->source.addr = state->peer;
+		flow->source.owner = state->peer_owner;
+		flow->source.speaks_for = state->peer_speaks_for;
+		flow->source.proxy = state->peer_proxy;
+	} else if (sk->__sk_common.skc_family == AF_INET) {
+		addr_from_v4(&flow->source.addr, sk->__sk_common.skc_daddr);
+	} else {
+		read_v6(&flow->source.addr, &sk->__sk_common.skc_v6_daddr);
+	}
+	if (!flow->destination.owner || (!state->generation && addr_is_loopback(&flow->source.addr)))
+		return 0;
+	decide(now, flow, SIDE_INGRESS, decision);
+	if (decision->destination.kind == WEIR_KIND_PROXY)
+		return 0; /* goes with the caller's end */
+	return decision->ruling.verdict != WEIR_ALLOWED;
+}
+
 /* Open connections: judged as their own packets would be, without waiting for one. */
 SEC("iter/tcp")
 int revoke_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
 	struct weir_current *now = in_force();
-	struct socket_state *state;
 	struct decision decision = {};
+	struct socket_state *state;
 	struct flow flow = {};
-	int unproxied = 0;
+	struct sock *sk;
+	int over;
 
-	if (!common || !now || !bpf_skc_to_tcp_sock(common))
+	sk = common ? (struct sock *)bpf_skc_to_tcp_sock(common) : NULL;
+	if (!sk || !now || now->audit)
 		return 0;
 	state = bpf_sk_storage_get(&sockets, common, 0, 0);
-	if (!state || !state->owner || !state->role || !state->generation || state->generation == now->generation)
+	if (!state || !state->role || state->generation == now->generation)
 		return 0;
 	flow.protocol = IPPROTO_TCP;
-	flow.port = state->port;
-	if (state->role == ROLE_CONNECTING) {
-		flow.source.owner = state->owner;
-		flow.source.speaks_for = state->speaks_for;
-		flow.source.proxy = state->proxy;
-		flow.destination.addr = state->peer;
-		flow.destination.addr_known = 1;
-		flow.destination.owner = state->peer_owner;
-		decide(now, &flow, state->redirected ? SIDE_EGRESS | SIDE_INGRESS : SIDE_EGRESS, &decision);
-		/* The proxy has no rules for it any more; a new connection goes straight. */
-		unproxied = state->redirected && decision.ruling.verdict == WEIR_ALLOWED;
-		if (unproxied)
-			decision.ruling.verdict = WEIR_DENIED;
-	} else {
-		flow.source.addr = state->peer;
-		flow.source.addr_known = 1;
-		flow.source.owner = state->peer_owner;
-		flow.source.speaks_for = state->peer_speaks_for;
-		flow.source.proxy = state->peer_proxy;
-		flow.destination.owner = state->owner;
-		decide(now, &flow, SIDE_INGRESS, &decision);
-		if (decision.ruling.verdict == WEIR_PROXIED)
-			decision.ruling.verdict = WEIR_DENIED;
-		if (decision.destination.kind == WEIR_KIND_PROXY)
-			return 0; /* goes with the caller's end */
-	}
-	if (decision.ruling.verdict != WEIR_DENIED || now->audit)
+	if (state->role == ROLE_CONNECTING)
+		over = state->generation && judge_opened(now, sk, state, &flow, &decision);
+	else
+		over = judge_accepted(now, sk, state, &flow, &decision);
+	if (!over || bpf_sock_destroy(common))
 		return 0;
-	if (bpf_sock_destroy(common))
-		return 0;
-	if (!unproxied)
+	if (decision.ruling.verdict == WEIR_DENIED)
 		report(&decision, &flow);
 	bpf_seq_write(ctx->meta->seq, line, sizeof line - 1);
 	return 0;

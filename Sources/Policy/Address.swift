@@ -42,7 +42,6 @@ public struct CIDR: Hashable, Sendable {
     prefix == 0 ? 0 : ~UInt128(0) << UInt128(128 - prefix)
   }
 
-  public var isV4: Bool { prefix >= 96 && base.isV4 }
 
   /// Within one family: `::/0` holds no IPv4 address, though the mapped form would.
   public func contains(_ address: IPAddress) -> Bool {

@@ -15,10 +15,12 @@ extension Command {
     var ports: [(TransportProtocol, UInt16)] = []
     for text in arguments.all("--port") { ports.append(try PolicyFiles.port(text)) }
     let set = try PolicyFiles.readValid(arguments.positionals)
-    var outside: [IPAddress] = []
+    var outside: [(name: String, address: IPAddress)] = []
     for text in arguments.all("--endpoint") {
       // An endpoint of the files is in the matrix already.
-      if case .address(let address) = try PolicyFiles.party(text, in: set, option: "--endpoint") { outside.append(address) }
+      if case .address(let address) = try PolicyFiles.party(text, in: set, option: "--endpoint") {
+        outside.append((text, address))
+      }
     }
     let matrix = Evaluator(set).matrix(ports: ports, outside: outside)
     Output.standard.write(
