@@ -144,14 +144,15 @@ int revoke_tcp(struct bpf_iter__tcp *ctx)
 	struct socket_state *state;
 	struct flow flow = {};
 	struct sock *sk;
-	int over;
+	int over, told;
 
 	sk = common ? (struct sock *)bpf_skc_to_tcp_sock(common) : NULL;
 	if (!sk || !now || now->audit)
 		return 0;
 	state = bpf_sk_storage_get(&sockets, common, 0, 0);
-	if (!state || !state->role || state->generation == now->generation)
+	if (!state || !state->role || (state->generation == now->generation && state->verdict == WEIR_ALLOWED))
 		return 0;
+	told = state->generation == now->generation; /* one of its packets came first and was refused */
 	flow.protocol = IPPROTO_TCP;
 	if (state->role == ROLE_CONNECTING)
 		over = state->generation && judge_opened(now, sk, state, &flow, &decision);
@@ -159,7 +160,7 @@ int revoke_tcp(struct bpf_iter__tcp *ctx)
 		over = judge_accepted(now, sk, state, &flow, &decision);
 	if (!over || bpf_sock_destroy(common))
 		return 0;
-	if (decision.ruling.verdict == WEIR_DENIED)
+	if (decision.ruling.verdict == WEIR_DENIED && !told)
 		report(&decision, &flow);
 	bpf_seq_write(ctx->meta->seq, line, sizeof line - 1);
 	return 0;
