@@ -49,6 +49,7 @@ public struct CIDR: Hashable, Sendable {
   }
 
   public func contains(_ other: CIDR) -> Bool {
-    other.isV4 == isV4 && other.prefix >= prefix && other.base.bits & CIDR.mask(prefix) == base.bits
+    other.isV4 == isV4 && other.prefix >= prefix
+      && other.base.bits & CIDR.mask(prefix) == base.bits
   }
 }

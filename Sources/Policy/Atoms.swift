@@ -53,7 +53,10 @@ struct Signatures {
   init(_ atoms: Atoms, _ index: inout EndpointIndex) {
     var outside = Signature()
     var found = [Signature](repeating: Signature(), count: index.endpoints.count)
-    let accounts = index.endpoints.map(AuthorizationPeer.init)
+    var accounts: [AuthorizationPeer: [Int]] = [:]
+    for (position, endpoint) in index.endpoints.enumerated() {
+      accounts[AuthorizationPeer(endpoint), default: []].append(position)
+    }
     for (number, atom) in atoms.all.enumerated() {
       switch atom {
       case .block: break
@@ -63,11 +66,8 @@ struct Signatures {
         }
       case .source(let source):
         if source.matches(.outside) { outside.atoms.insert(number) }
-        var known: [AuthorizationPeer: Bool] = [:]
-        for (position, account) in accounts.enumerated() {
-          let holds = known[account] ?? source.matches(account)
-          known[account] = holds
-          if holds { found[position].atoms.insert(number) }
+        for (account, positions) in accounts where source.matches(account) {
+          for position in positions { found[position].atoms.insert(number) }
         }
       case .named(let name, let `protocol`):
         for (position, endpoint) in index.endpoints.enumerated() {

@@ -1,6 +1,7 @@
 import CDatapath
 
-/// The address space, cut where the set of ipBlocks that contain an address changes. A cell is one such set; 0 is none.
+/// The address space, cut where the set of ipBlocks that contain an address changes. A cell is one such set;
+/// 0 is none.
 struct Cells {
   struct Entry {
     var prefix: CIDR
@@ -24,7 +25,8 @@ struct Cells {
     for (atom, block) in ipBlocks where !block.except.contains(where: { $0.contains(block.cidr) }) {
       opening[block.cidr, default: []].append(atom)
       for except in block.except { closing[except, default: []].append(atom) }
-      // In the kernel's one trie IPv4 lies inside the IPv6 prefixes of ::ffff:0:0/96, but ::/0 is not about IPv4.
+      // In the kernel's one trie IPv4 lies inside the IPv6 prefixes of ::ffff:0:0/96, but ::/0 is not about
+      // IPv4.
       if !block.cidr.isV4, Self.everyV4.base.bits & CIDR.mask(block.cidr.prefix) == block.cidr.base.bits {
         closing[Self.everyV4, default: []].append(atom)
       }

@@ -1,6 +1,7 @@
 import CDatapath
 
-/// Numbers for what rules can tell apart: who selects a workload, who it is as a peer, and the cell of its address.
+/// Numbers for what rules can tell apart: who selects a workload, who it is as a peer, and the cell of its
+/// address.
 struct Classes {
   struct Key: Hashable {
     /// 0 where only the peer is meant.
@@ -42,6 +43,8 @@ struct Pairs {
   private(set) var entries: [(key: weir_pair_key, value: UInt32)] = []
   private(set) var functions = Functions()
 
+  private typealias Answer = (peer: UInt32, function: UInt32)
+
   private let signatures: Signatures
   private let cells: Cells
   private let keys: [Classes.Key]
@@ -78,28 +81,39 @@ struct Pairs {
   }
 
   /// The generic peer's function first, then those of the classes that get another.
-  private mutating func answers(of subject: Subject, _ direction: Direction) -> [(peer: UInt32, function: UInt32)] {
-    var known: [Subject.View: UInt32] = [:]
+  private mutating func answers(of subject: Subject, _ direction: Direction) -> [Answer] {
+    let atoms = subject.atoms(direction)
+    let toldSignatures = Set(atoms.flatMap { signatures.differing[$0] ?? [] })
+    let toldCells = Set(atoms.flatMap { cellsOf[$0] ?? [] })
+    var known: [Classes.Key: UInt32] = [:]
+    var views: [Subject.View: UInt32] = [:]
     func answer(_ key: Classes.Key, _ functions: inout Functions) -> UInt32 {
+      if let number = known[key] { return number }
       let signature = signatures.all[key.signature]
       let view = subject.view(
         direction, atoms: signature.atoms.union(cells.blocks[key.cell]), ports: signature.ports)
-      if let number = known[view] { return number }
-      let number = functions.number(subject.function(direction, view))
-      known[view] = number
+      let number = views[view] ?? functions.number(subject.function(direction, view))
+      known[key] = number
+      views[view] = number
       return number
     }
     let generic = answer(Classes.Key(), &functions)
-    var told: Set<Int> = []
-    for atom in subject.atoms(direction) {
-      for signature in signatures.differing[atom] ?? [] { told.formUnion(withSignature[signature] ?? []) }
-      for cell in cellsOf[atom] ?? [] { told.formUnion(withCell[cell] ?? []) }
+    var found: [Answer] = []
+    // What this subject does not tell apart is asked as 0, so that few questions answer for many classes.
+    for signature in toldSignatures.sorted() {
+      for number in withSignature[signature] ?? [] {
+        let cell = toldCells.contains(keys[number].cell) ? keys[number].cell : 0
+        let function = answer(Classes.Key(signature: signature, cell: cell), &functions)
+        if function != generic { found.append((UInt32(number), function)) }
+      }
     }
-    var found: [(peer: UInt32, function: UInt32)] = [(0, generic)]
-    for number in told.sorted() {
-      let function = answer(keys[number], &functions)
-      if function != generic { found.append((UInt32(number), function)) }
+    for cell in toldCells.sorted() {
+      let function = answer(Classes.Key(cell: cell), &functions)
+      guard function != generic else { continue }
+      for number in withCell[cell] ?? [] where !toldSignatures.contains(keys[number].signature) {
+        found.append((UInt32(number), function))
+      }
     }
-    return found
+    return [(0, generic)] + found.sorted { $0.peer < $1.peer }
   }
 }

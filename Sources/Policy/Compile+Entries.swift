@@ -45,7 +45,8 @@ extension Compiler {
     return number
   }
 
-  /// The workloads of this node whose requests a proxy judges. Others need no target: nobody is redirected for them.
+  /// The workloads of this node whose requests a proxy judges. Others need no target: nobody is redirected
+  /// for them.
   mutating func numberTargets(_ subjects: Subjects) throws(CompileError) -> [Name: UInt16] {
     var found: [Name: UInt16] = [:]
     for (local, subject) in zip(locals, subjects.ofLocal) {
@@ -81,8 +82,8 @@ extension Compiler {
     }
   }
 
-  /// One entry for each cell boundary and for each endpoint's address; of several that declare an address, the first
-  /// by name has it.
+  /// One entry for each cell boundary and for each endpoint's address; of several that declare an address,
+  /// the first by name has it.
   mutating func writeAddresses(_ signatures: Signatures, _ cells: Cells, _ identities: [UInt32]) {
     var local: [UInt32: weir_workload] = [:]
     for (_, entry) in tables.workloads where entry.workload != 0 { local[entry.workload] = entry }
@@ -129,8 +130,8 @@ extension Compiler {
     }
     for (identity, positions) in members.sorted(by: { $0.key < $1.key }) {
       guard let first = positions.first else { continue }
-      // Endpoints of one identity can differ as peers only in what they call their ports, which matters where they
-      // serve; a proxy speaks for them where they ask.
+      // Endpoints of one identity can differ as peers only in what they call their ports, which matters where
+      // they serve; a proxy speaks for them where they ask.
       let key = Classes.Key(signature: signatures.ofEndpoint[first])
       let only = positions.count == 1 ? numbers.workload(index.endpoints[first].name) : 0
       tables.identities.append((identity, weir_identity(class_: classes.number(key), workload: only)))

@@ -1,10 +1,11 @@
-/// What the proxies are told: for each destination, the requests that each source may make on each port whose flows
-/// the tables send to a proxy.
+/// What the proxies are told: for each destination, the requests that each source may make on each port whose
+/// flows the tables send to a proxy.
 extension Compiler {
-  /// Sources that the rules of one destination treat alike. The outside, which has no identity, is in the first.
+  /// Sources that the rules of one destination treat alike, by signature. The first group has the outside,
+  /// which has no identity, and everybody whom the rules do not tell from it.
   private struct Group {
-    var view: Subject.View
-    var identities: Set<UInt32>
+    var sources: Subject.Sources
+    var signatures: [Int]
   }
 
   /// An L7Rule before it has a target: equal ones of several groups or port ranges are one.
@@ -52,7 +53,7 @@ extension Compiler {
     _ subject: Subject, _ signatures: Signatures, _ bySignature: [Int: Set<UInt32>]
   ) -> [L7Rule] {
     guard let authorization = subject.authorization else { return [] }
-    let groups = Self.groups(subject, signatures, bySignature)
+    let groups = Self.groups(subject, authorization, signatures)
     // Draft and ports -> the groups that get it, in the order of the groups.
     struct Key: Hashable {
       var draft: Draft
@@ -61,7 +62,7 @@ extension Compiler {
     var order: [Key] = []
     var members: [Key: [Int]] = [:]
     for (number, group) in groups.enumerated() {
-      for (draft, ports) in Self.drafts(authorization, group.view) {
+      for (draft, ports) in Self.drafts(authorization, group.sources) {
         let key = Key(draft: draft, ports: ports)
         if members[key] == nil { order.append(key) }
         members[key, default: []].append(number)
@@ -69,35 +70,41 @@ extension Compiler {
     }
     return order.map { key in
       let numbers = members[key] ?? []
-      let sources = numbers.reduce(into: Set<UInt32>()) { $0.formUnion(groups[$1].identities) }
+      let everybody = numbers.count == groups.count
+      let members = everybody ? [] : numbers.flatMap { groups[$0].signatures }
+      let identities = members.reduce(into: Set<UInt32>()) { $0.formUnion(bySignature[$1] ?? []) }
       return L7Rule(
         name: name(key.draft.rule).description, target: 0,
-        identities: numbers.count == groups.count ? nil : sources.sorted(),
+        identities: everybody ? nil : identities.sorted(),
         ports: key.ports == [0...UInt16.max] ? nil : key.ports, allow: key.draft.allow,
         unless: key.draft.unless)
     }.filter { $0.identities != [] }
   }
 
   private static func groups(
-    _ subject: Subject, _ signatures: Signatures, _ bySignature: [Int: Set<UInt32>]
+    _ subject: Subject, _ authorization: Subject.Authorization, _ signatures: Signatures
   ) -> [Group] {
-    var groups: [Group] = []
-    var known: [Subject.View: Int] = [:]
+    var groups = [Group(sources: subject.sources(atoms: signatures.all[0].atoms), signatures: [])]
+    var known = [groups[0].sources: 0]
+    let told = Set(authorization.atoms.flatMap { signatures.differing[$0] ?? [] })
     for (number, signature) in signatures.all.enumerated() {
-      var view = subject.view(.ingress, atoms: signature.atoms, ports: [])
-      view.items = []
-      let group = known[view] ?? groups.count
-      if group == groups.count {
-        known[view] = group
-        groups.append(Group(view: view, identities: []))
+      guard told.contains(number) else {
+        groups[0].signatures.append(number)
+        continue
       }
-      groups[group].identities.formUnion(bySignature[number] ?? [])
+      let sources = subject.sources(atoms: signature.atoms)
+      let group = known[sources] ?? groups.count
+      if group == groups.count {
+        known[sources] = group
+        groups.append(Group(sources: sources, signatures: []))
+      }
+      groups[group].signatures.append(number)
     }
     return groups
   }
 
   /// What one group is told, with the ports where it holds, in the order of ports and rules.
-  private static func drafts(_ authorization: Subject.Authorization, _ view: Subject.View)
+  private static func drafts(_ authorization: Subject.Authorization, _ sources: Subject.Sources)
     -> [(draft: Draft, ports: [ClosedRange<UInt16>])]
   {
     let starts = authorization.starts.union([0]).sorted()
@@ -105,7 +112,7 @@ extension Compiler {
     var ports: [Draft: [ClosedRange<UInt16>]] = [:]
     for (index, start) in starts.enumerated() {
       let end = index + 1 < starts.count ? starts[index + 1] - 1 : UInt16.max
-      for draft in drafts(authorization, view, port: start) {
+      for draft in drafts(authorization, sources, port: start) {
         var ranges = ports[draft] ?? []
         if ranges.isEmpty { order.append(draft) }
         if let last = ranges.last, last.upperBound + 1 == start {
@@ -121,18 +128,18 @@ extension Compiler {
 
   /// One port of one group: nothing where the flow is not proxied.
   private static func drafts(
-    _ authorization: Subject.Authorization, _ view: Subject.View, port: UInt16
+    _ authorization: Subject.Authorization, _ sources: Subject.Sources, port: UInt16
   ) -> [Draft] {
-    let decision = authorization.decide(view, port: port)
+    let decision = authorization.decide(sources, port: port)
     guard decision.verdict == .proxied, let deciding = decision.rule else { return [] }
-    let unless = view.denies.flatMap {
+    let unless = sources.denies.flatMap {
       Subject.Authorization.requests(authorization.denies[$0], port: port) ?? []
     }
     guard authorization.fallback != nil else {
       // No ALLOW policy: everything but what DENY rules say, in the name of the first of them.
       return [Draft(rule: deciding, allow: [RequestMatch()], unless: unless)]
     }
-    let allowing = view.allows.compactMap { index in
+    let allowing = sources.allows.compactMap { index in
       Subject.Authorization.requests(authorization.allows[index], port: port).map {
         Draft(rule: authorization.allows[index].rule, allow: $0, unless: unless)
       }

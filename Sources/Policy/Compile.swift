@@ -17,10 +17,11 @@ public struct CompileError: Error, Sendable, CustomStringConvertible {
   public init(_ description: String) { self.description = description }
 }
 
-/// Turns a set into the entries of one generation. Pure; `numbers` grows by the names it has not met, unless it throws.
+/// Turns a set into the entries of one generation. Pure; `numbers` grows by the names it has not met, unless
+/// it throws.
 ///
-/// Only policies that select a workload of this node are compiled, because only those are judged here: a flow's egress
-/// where its source is, its ingress where its destination is.
+/// Only policies that select a workload of this node are compiled, because only those are judged here: a
+/// flow's egress where its source is, its ingress where its destination is.
 public func compile(_ set: PolicySet, presence: Presence, numbers: inout Numbers) throws(CompileError)
   -> Tables
 {

@@ -1,5 +1,6 @@
-/// The endpoints that selectors can mean, found by label rather than one by one: a thousand policies and a thousand
-/// endpoints would otherwise be a million selector matches. Numbers are positions in `endpoints`, which is by name.
+/// The endpoints that selectors can mean, found by label rather than one by one: a thousand policies and a
+/// thousand endpoints would otherwise be a million selector matches. Numbers are positions in `endpoints`,
+/// which is by name.
 struct EndpointIndex {
   private struct Label: Hashable {
     var key: String

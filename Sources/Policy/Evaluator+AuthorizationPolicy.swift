@@ -13,8 +13,8 @@ extension Evaluator {
     }
   }
 
-  /// Istio's order at L4: DENY, then ALLOW, and no ALLOW policy means allow. Proxied where only the request can tell.
-  /// nil where no policy applies, and for anything but TCP, which Istio does not handle.
+  /// Istio's order at L4: DENY, then ALLOW, and no ALLOW policy means allow. Proxied where only the request
+  /// can tell. nil where no policy applies, and for anything but TCP, which Istio does not handle.
   static func judge(_ policies: [AuthorizationPolicy], _ question: Question) -> Ruling? {
     guard !policies.isEmpty, question.protocol == .tcp else { return nil }
     let denies = matched(policies, .deny, question)

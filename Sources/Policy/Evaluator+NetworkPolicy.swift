@@ -1,6 +1,6 @@
 extension Evaluator {
-  /// The union of what the selecting policies allow; nil where none selects. The order of the policies decides only
-  /// whose name is given.
+  /// The union of what the selecting policies allow; nil where none selects. The order of the policies
+  /// decides only whose name is given.
   func judge(_ policies: [NetworkPolicy], _ question: Question) -> Ruling? {
     guard let first = policies.first else { return nil }
     for policy in policies {

@@ -10,8 +10,8 @@ public struct Flow: Hashable, Sendable {
   public var to: Party
   public var `protocol`: TransportProtocol
   public var port: UInt16
-  /// The address an endpoint uses in this flow, by which ipBlocks judge it as a peer, be it one of its own or not
-  /// (loopback). nil: any address it declares.
+  /// The address an endpoint uses in this flow, by which ipBlocks judge it as a peer, be it one of its own or
+  /// not (loopback). nil: any address it declares.
   public var fromAddress: IPAddress?
   public var toAddress: IPAddress?
 
@@ -51,8 +51,8 @@ public struct Ruling: Sendable, Hashable {
   static let toItself = Ruling(verdict: .allowed, reason: .self)
 }
 
-/// The naive evaluator: loops over the policies in the order of the documentation and nothing else. The oracle for the
-/// compiled tables, and what `explain` and `matrix` answer from.
+/// The naive evaluator: loops over the policies in the order of the documentation and nothing else. The
+/// oracle for the compiled tables, and what `explain` and `matrix` answer from.
 public struct Evaluator: Sendable {
   public let set: PolicySet
   /// By name: the first one is named where several say the same.
@@ -65,8 +65,8 @@ public struct Evaluator: Sendable {
     authorizationPolicies = set.authorizationPolicies.sorted { $0.name < $1.name }
   }
 
-  /// Who an address belongs to: the first endpoint by name that declares it. A Pod on the host's network does not own
-  /// the node's address.
+  /// Who an address belongs to: the first endpoint by name that declares it. A Pod on the host's network does
+  /// not own the node's address.
   public func party(at address: IPAddress) -> Party {
     let owners = set.endpoints.values.filter { !$0.hostNetwork && $0.addresses.contains(address) }
     return owners.map(\.name).min().map { .endpoint($0) } ?? .address(address)

@@ -62,7 +62,9 @@ extension Evaluator {
     return selecting(endpoint, direction)
   }
 
-  private func layer(_ layer: String, _ ruling: Ruling, _ selecting: [Explanation.Policy]) -> Explanation.Layer {
+  private func layer(_ layer: String, _ ruling: Ruling, _ selecting: [Explanation.Policy])
+    -> Explanation.Layer
+  {
     let deciding = ruling.rule.map { Self.policy($0, ruling.place) }
     return Explanation.Layer(
       layer: layer, tier: deciding == nil ? "default" : "namespaced", verdict: ruling.verdict.rawValue,

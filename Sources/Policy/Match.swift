@@ -1,7 +1,9 @@
-/// What one end of a flow is to an AuthorizationPolicy. nil principal and namespace: no identity (an address outside).
+/// What one end of a flow is to an AuthorizationPolicy. nil principal and namespace: no identity (an address
+/// outside).
 struct AuthorizationPeer: Hashable {
   var namespace: String?
-  /// `cluster.local/ns/NAMESPACE/sa/ACCOUNT`, without `spiffe://`, as Istio's documentation writes principals.
+  /// `cluster.local/ns/NAMESPACE/sa/ACCOUNT`, without `spiffe://`, as Istio's documentation writes
+  /// principals.
   var principal: String?
 
   static let outside = AuthorizationPeer(namespace: nil, principal: nil)
@@ -18,18 +20,19 @@ struct AuthorizationPeer: Hashable {
 }
 
 extension AuthorizationPolicy.Match {
-  /// Bytes are compared, as Envoy does: Swift's own String comparison takes canonically equivalent texts for equal,
-  /// which would let a request past a rule that the proxy reads differently.
+  /// Bytes are compared, as Envoy does: Swift's own String comparison takes canonically equivalent texts for
+  /// equal, which would let a request past a rule that the proxy reads differently.
   func matches(_ text: String, ignoringCase: Bool = false) -> Bool {
-    func bytes(_ string: String) -> [UInt8] {
-      let utf8 = Array(string.utf8)
-      guard ignoringCase else { return utf8 }
-      return utf8.map { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") ? $0 | 0x20 : $0 }
+    func same(_ a: UInt8, _ b: UInt8) -> Bool {
+      func lower(_ byte: UInt8) -> UInt8 {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
+      }
+      return a == b || (ignoringCase && lower(a) == lower(b))
     }
     switch self {
-    case .exact(let wanted): return bytes(text) == bytes(wanted)
-    case .prefix(let wanted): return bytes(text).starts(with: bytes(wanted))
-    case .suffix(let wanted): return bytes(text).reversed().starts(with: bytes(wanted).reversed())
+    case .exact(let wanted): return text.utf8.elementsEqual(wanted.utf8, by: same)
+    case .prefix(let wanted): return text.utf8.starts(with: wanted.utf8, by: same)
+    case .suffix(let wanted): return text.utf8.reversed().starts(with: wanted.utf8.reversed(), by: same)
     // Istio generates `.+` for `*`: pilot/pkg/security/authz/matcher/string.go.
     case .presence: return !text.isEmpty
     }
@@ -58,11 +61,11 @@ extension AuthorizationPolicy.Operation {
 }
 
 extension RequestMatch {
-  /// Istio's rules (pilot/pkg/security/authz/model/generator.go and matcher/header.go): methods and paths with regard
-  /// to case, the path without query and fragment; hosts without regard to case against the Host value as sent, its
-  /// port included. The `host:*` that Istio adds for a host without a port belongs to VirtualService and Gateway
-  /// routing; an AuthorizationPolicy compares the text alone (Istio security best practices, "host match policies"),
-  /// so `example.com` does not match a request to `example.com:8080`.
+  /// Istio's rules (pilot/pkg/security/authz/model/generator.go and matcher/header.go): methods and paths
+  /// with regard to case, the path without query and fragment; hosts without regard to case against the Host
+  /// value as sent, its port included. The `host:*` that Istio adds for a host without a port belongs to
+  /// VirtualService and Gateway routing; an AuthorizationPolicy compares the text alone (Istio security best
+  /// practices, "host match policies"), so `example.com` does not match a request to `example.com:8080`.
   func matches(_ request: Request) -> Bool {
     func holds(
       _ any: [AuthorizationPolicy.Match], _ none: [AuthorizationPolicy.Match], _ text: String,

@@ -1,6 +1,7 @@
 import CDatapath
 
-/// Where a decision comes from, by position in the sorted policies: cheap to compare, named only when it is written.
+/// Where a decision comes from, by position in the sorted policies: cheap to compare, named only when it is
+/// written.
 struct RuleReference: Hashable {
   enum Kind { case network, authorization }
   var kind: Kind
@@ -22,8 +23,8 @@ struct Decision: Hashable {
   static let notSelected = Decision(verdict: .allowed, reason: .notSelected)
 }
 
-/// What one peer is answered for each protocol and port: a decision for protocols without their own, and steps over
-/// the ports for those that have them.
+/// What one peer is answered for each protocol and port: a decision for protocols without their own, and
+/// steps over the ports for those that have them.
 struct PortsFunction: Hashable {
   struct Step: Hashable {
     /// From this port up to the next step.
@@ -32,7 +33,8 @@ struct PortsFunction: Hashable {
   }
 
   var other: Decision
-  /// By protocol number; steps ascend from port 0, neighbours differ. Protocols that answer `other` throughout are left out.
+  /// By protocol number; steps ascend from port 0, neighbours differ. Protocols that answer `other`
+  /// throughout are left out.
   private(set) var protocols: [UInt8: [Step]] = [:]
 
   init(other: Decision) { self.other = other }

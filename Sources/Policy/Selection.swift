@@ -5,8 +5,9 @@ enum Direction: UInt32 {
 }
 
 extension NetworkPolicy {
-  /// A policy selects pods of its own namespace, and none on the host's network: their address is the node's, so their
-  /// traffic cannot be told from the node's (Kubernetes documentation, "Network Policies", hostNetwork pods).
+  /// A policy selects pods of its own namespace, and none on the host's network: their address is the node's,
+  /// so their traffic cannot be told from the node's (Kubernetes documentation, "Network Policies",
+  /// hostNetwork pods).
   func selects(_ endpoint: Endpoint) -> Bool {
     !endpoint.hostNetwork && endpoint.name.namespace == name.namespace
       && podSelector.matches(endpoint.labels)

@@ -11,7 +11,7 @@ extension Subject {
       function.add(`protocol`.number, starts: starts) { port in
         let first = network?.decide(`protocol`, port)
         if let first, first.verdict == .denied { return first }
-        let second = authorization?.decide(view, port: port)
+        let second = authorization?.decide(view.sources, port: port)
         if let second, second.verdict != .allowed { return second }
         return first ?? second ?? .notSelected
       }
@@ -91,8 +91,10 @@ extension Subject.Authorization {
   }
 
   /// What L4 alone can say; proxied where the request decides, which without a proxy is a refusal.
-  func decide(_ view: Subject.View, port: UInt16) -> Decision {
-    func matched(_ items: [Subject.AuthorizationItem], _ holding: [Int]) -> [(certain: Bool, rule: RuleReference)] {
+  func decide(_ sources: Subject.Sources, port: UInt16) -> Decision {
+    func matched(_ items: [Subject.AuthorizationItem], _ holding: [Int]) -> [(
+      certain: Bool, rule: RuleReference
+    )] {
       holding.compactMap { index in
         Self.requests(items[index], port: port).map { ($0.contains(where: \.isAny), items[index].rule) }
       }
@@ -101,12 +103,12 @@ extension Subject.Authorization {
       guard let proxy else { return Decision(verdict: .denied, reason: .noProxy, rule: rule) }
       return Decision(verdict: .proxied, reason: .l7Rule, rule: rule, proxy: proxy)
     }
-    let denying = matched(denies, view.denies)
+    let denying = matched(denies, sources.denies)
     if let deny = denying.first(where: \.certain) {
       return Decision(verdict: .denied, reason: .denyRule, rule: deny.rule)
     }
     guard let fallback else { return denying.first.map { proxied($0.rule) } ?? .notSelected }
-    let allowing = matched(allows, view.allows)
+    let allowing = matched(allows, sources.allows)
     if let allow = allowing.first(where: \.certain) {
       if let deny = denying.first { return proxied(deny.rule) }
       return Decision(verdict: .allowed, reason: .rule, rule: allow.rule)

@@ -1,4 +1,5 @@
-/// The policies of one subject, with their peers as atoms and their ports as numbers: what is asked once for each peer.
+/// The policies of one subject, with their peers as atoms and their ports as numbers: what is asked once for
+/// each peer.
 struct Subject {
   /// One peer of one rule (or the rule itself where it names nobody), in the order in which they are named.
   struct Item {
@@ -38,6 +39,8 @@ struct Subject {
     var fallback: RuleReference?
     /// The proxy that takes the subject; nil none.
     var proxy: UInt8?
+
+    var atoms: Set<Int> { Set((denies + allows).flatMap(\.sources)) }
   }
 
   var network: [Direction: Network] = [:]
@@ -47,8 +50,7 @@ struct Subject {
   func atoms(_ direction: Direction) -> Set<Int> {
     var found = Set(network[direction]?.items.compactMap(\.atom) ?? [])
     found.formUnion(network[direction]?.names ?? [])
-    guard direction == .ingress, let authorization else { return found }
-    for item in authorization.denies + authorization.allows { found.formUnion(item.sources) }
+    if direction == .ingress, let authorization { found.formUnion(authorization.atoms) }
     return found
   }
 
@@ -56,27 +58,37 @@ struct Subject {
     network[direction] != nil || (direction == .ingress && authorization != nil)
   }
 
+  /// The AuthorizationPolicy items that a source fits.
+  struct Sources: Hashable {
+    var denies: [Int] = []
+    var allows: [Int] = []
+  }
+
   /// A peer as one subject sees it: which of its items hold. Peers that agree in it get the same function.
   struct View: Hashable {
     var items: [Int] = []
-    var denies: [Int] = []
-    var allows: [Int] = []
+    var sources = Sources()
+    /// What the peer calls its ports, where an item asks.
     var ports: [NamedPort] = []
   }
 
   func view(_ direction: Direction, atoms: Bits, ports: [NamedPort]) -> View {
+    var view = View()
+    if let network = network[direction] {
+      view.items = network.items.indices.filter { network.items[$0].atom.map(atoms.contains) ?? true }
+      if network.names.contains(where: atoms.contains) { view.ports = ports }
+    }
+    if direction == .ingress { view.sources = sources(atoms: atoms) }
+    return view
+  }
+
+  func sources(atoms: Bits) -> Sources {
     func holding(_ items: [AuthorizationItem]) -> [Int] {
       items.indices.filter { index in
         items[index].sources.isEmpty || items[index].sources.contains(where: atoms.contains)
       }
     }
-    var view = View()
-    let items = network[direction]?.items ?? []
-    view.items = items.indices.filter { items[$0].atom.map(atoms.contains) ?? true }
-    if let names = network[direction]?.names, !names.isDisjoint(with: atoms.members) { view.ports = ports }
-    guard direction == .ingress, let authorization else { return view }
-    view.denies = holding(authorization.denies)
-    view.allows = holding(authorization.allows)
-    return view
+    guard let authorization else { return Sources() }
+    return Sources(denies: holding(authorization.denies), allows: holding(authorization.allows))
   }
 }

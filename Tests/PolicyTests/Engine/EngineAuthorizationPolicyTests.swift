@@ -1,5 +1,6 @@
-@testable import Policy
 import Testing
+
+@testable import Policy
 
 /// A sentence for each rule of Istio's AuthorizationPolicy reference.
 @Suite struct EngineAuthorizationPolicyTests {
@@ -23,12 +24,14 @@ import Testing
 
   @Test func `without ALLOW policies a request is allowed unless a DENY rule matches`() {
     var world = Self.shop
-    world.authorization("shop/d", .deny, rules: [authorizationRule(from: [Source(namespaces: [.exact("ops")])])])
+    world.authorization(
+      "shop/d", .deny, rules: [authorizationRule(from: [Source(namespaces: [.exact("ops")])])])
     let evaluator = world.evaluator
     #expect(
       evaluator.ingress(flow("ops/batch", "shop/api"))
         == Ruling(
-          verdict: .denied, reason: .denyRule, rule: authorizationRule("shop/d", "rules[0]"), place: place(20)))
+          verdict: .denied, reason: .denyRule, rule: authorizationRule("shop/d", "rules[0]"), place: place(20)
+        ))
     #expect(
       evaluator.ingress(flow("shop/web", "shop/api")) == Ruling(verdict: .allowed, reason: .notSelected))
   }
@@ -134,7 +137,8 @@ import Testing
 
   @Test func `ports must hold the destination port and notPorts must not`() {
     var world = Self.shop
-    world.authorization("shop/a", rules: [authorizationRule(to: [Operation(ports: [80, 81], notPorts: [81])])])
+    world.authorization(
+      "shop/a", rules: [authorizationRule(to: [Operation(ports: [80, 81], notPorts: [81])])])
     #expect(world.evaluator.ingress(flow("shop/web", "shop/api", 80)).verdict == .allowed)
     #expect(world.evaluator.ingress(flow("shop/web", "shop/api", 81)).verdict == .denied)
     #expect(world.evaluator.ingress(flow("shop/web", "shop/api", 82)).verdict == .denied)
@@ -148,7 +152,8 @@ import Testing
     #expect(world.evaluator.ingress(flow("ops/batch", "shop/api")).rule == networkRule("shop/n", ""))
     world.authorization("shop/b", rules: [authorizationRule()])
     #expect(
-      world.evaluator.ingress(flow("shop/web", "shop/api")).rule == networkRule("shop/n", "ingress[0].from[0]"))
+      world.evaluator.ingress(flow("shop/web", "shop/api")).rule
+        == networkRule("shop/n", "ingress[0].from[0]"))
   }
 
   @Test func `an ALLOW rule about requests proxies the flow and is named`() {
@@ -157,7 +162,8 @@ import Testing
     #expect(
       world.evaluator.ingress(flow("shop/web", "shop/api"))
         == Ruling(
-          verdict: .proxied, reason: .l7Rule, rule: authorizationRule("shop/a", "rules[0]"), place: place(20)))
+          verdict: .proxied, reason: .l7Rule, rule: authorizationRule("shop/a", "rules[0]"), place: place(20))
+    )
   }
 
   @Test func `what L4 can decide is not proxied`() {
@@ -166,7 +172,8 @@ import Testing
     world.authorization("shop/b", rules: [authorizationRule(from: [Source(namespaces: [.exact("shop")])])])
     #expect(world.evaluator.ingress(flow("shop/web", "shop/api")).verdict == .allowed)
     #expect(world.evaluator.ingress(flow("ops/batch", "shop/api")).verdict == .proxied)
-    world.authorization("shop/c", .deny, rules: [authorizationRule(from: [Source(namespaces: [.exact("ops")])])])
+    world.authorization(
+      "shop/c", .deny, rules: [authorizationRule(from: [Source(namespaces: [.exact("ops")])])])
     #expect(world.evaluator.ingress(flow("ops/batch", "shop/api")).verdict == .denied)
     world.network("shop/n", ingress: [])
     #expect(world.evaluator.ingress(flow("shop/web", "shop/api")).rule == networkRule("shop/n", ""))
@@ -187,7 +194,8 @@ import Testing
     var world = Self.shop
     world.authorization("shop/a", rules: [authorizationRule(to: [Self.gets])])
     let evaluator = world.evaluator
-    #expect(evaluator.l7(flow("shop/web", "shop/api"), Self.get()).rule == authorizationRule("shop/a", "rules[0]"))
+    #expect(
+      evaluator.l7(flow("shop/web", "shop/api"), Self.get()).rule == authorizationRule("shop/a", "rules[0]"))
     #expect(
       evaluator.l7(flow("shop/web", "shop/api"), Self.get("/", "PUT"))
         == Ruling(verdict: .denied, reason: .noRule, rule: authorizationRule("shop/a", ""), place: place(1)))

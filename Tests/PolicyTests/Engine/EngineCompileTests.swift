@@ -38,7 +38,10 @@ import Testing
     let db = try workload(reader, world, "shop/db").class_
     #expect(db != 0 && reader.address(v4(10, 0, 0, 3))?.class_ == 0)
     #expect(reader.address(v4(10, 0, 0, 3))?.subject == db)
-    #expect(reader.tables.pairs.map { [$0.key.subject, $0.key.peer, $0.key.direction] } == [[db, 0, 2], [db, web, 2]])
+    #expect(
+      reader.tables.pairs.map { [$0.key.subject, $0.key.peer, $0.key.direction] } == [
+        [db, 0, 2], [db, web, 2],
+      ])
   }
 
   @Test func `a policy that selects nobody here makes no entry`() throws {
@@ -62,7 +65,8 @@ import Testing
     // 10.1.2.0/24 is excepted twice and changes nothing.
     #expect(
       cells.entries.map(\.prefix) == [
-        cidr(v4(10, 0, 0, 0), 8), cidr(v4(10, 1, 0, 0), 16), cidr(v4(10, 2, 0, 0), 16), cidr(v4(10, 2, 3, 0), 24),
+        cidr(v4(10, 0, 0, 0), 8), cidr(v4(10, 1, 0, 0), 16), cidr(v4(10, 2, 0, 0), 16),
+        cidr(v4(10, 2, 3, 0), 24),
         cidr(v4(10, 2, 3, 4), 32),
       ])
     func blocks(_ address: IPAddress) -> [Int] { cells.blocks[cells.cell(of: address)].members }
@@ -82,11 +86,15 @@ import Testing
     #expect(cells.entries.map(\.prefix.prefix) == [0, 96])
   }
 
-  @Test func `a local peer on an address that is not its own is judged by who it is and by that address`() throws {
+  @Test func `a local peer on an address that is not its own is judged by who it is and by that address`()
+    throws
+  {
     var world = EngineNetworkPolicyTests.shop
     world.network(
       "shop/p", selects: labels(["app": "db"]),
-      ingress: [rule([pods(["app": "web"])], ports: [tcp(1)]), rule([block(v4(127, 0, 0, 0), 8)], ports: [tcp(2)])])
+      ingress: [
+        rule([pods(["app": "web"])], ports: [tcp(1)]), rule([block(v4(127, 0, 0, 0), 8)], ports: [tcp(2)]),
+      ])
     let reader = try Self.tables(world)
     let db = try workload(reader, world, "shop/db")
     func verdicts(_ name: String, at address: IPAddress) throws -> [UInt8] {
@@ -113,9 +121,11 @@ import Testing
   @Test func `a proxy is known by its cgroup, and taken also while it is not here`() throws {
     var world = EngineAuthorizationPolicyTests.shop
     world.proxy("shop/envoy")
-    world.authorization("shop/a", selects: labels(["app": "api"]), rules: [
-      authorizationRule(to: [EngineAuthorizationPolicyTests.gets])
-    ])
+    world.authorization(
+      "shop/a", selects: labels(["app": "api"]),
+      rules: [
+        authorizationRule(to: [EngineAuthorizationPolicyTests.gets])
+      ])
     let here = try Self.tables(world)
     let proxy = try #require(here.workloads[10])
     #expect(proxy.kind == UInt8(WEIR_KIND_PROXY.rawValue) && proxy.proxy == 1 && proxy.workload == 0)
@@ -155,10 +165,12 @@ import Testing
     }
   }
 
-  @Test func `equal functions are kept once, and the answer of most ports is the protocol's default`() throws {
+  @Test func `equal functions are kept once, and the answer of most ports is the protocol's default`() throws
+  {
     var world = EngineNetworkPolicyTests.shop
     let all = NetworkPolicy.Port(protocol: .tcp, number: .range(1...65535))
-    world.network("shop/p", selects: labels(["app": "db"]), ingress: [rule([pods(["app": "web"])], ports: [all])])
+    world.network(
+      "shop/p", selects: labels(["app": "db"]), ingress: [rule([pods(["app": "web"])], ports: [all])])
     let reader = try Self.tables(world)
     // The function of everybody: one default. The function of web: a default, TCP's default, and port 0.
     #expect(reader.tables.ports.map(\.key.prefixlen) == [32, 32, 48, 64])

@@ -7,12 +7,16 @@ import Testing
   static var shop: World {
     var world = EngineAuthorizationPolicyTests.shop
     world.network("shop/a-db", ingress: [])
-    world.network("shop/b-api", selects: labels(["app": "api"]), ingress: [
-      rule(), rule([block(v4(10, 0, 0, 0), 8)]),
-    ])
-    world.authorization("shop/get", selects: labels(["app": "api"]), rules: [
-      authorizationRule(to: [EngineAuthorizationPolicyTests.gets])
-    ])
+    world.network(
+      "shop/b-api", selects: labels(["app": "api"]),
+      ingress: [
+        rule(), rule([block(v4(10, 0, 0, 0), 8)]),
+      ])
+    world.authorization(
+      "shop/get", selects: labels(["app": "api"]),
+      rules: [
+        authorizationRule(to: [EngineAuthorizationPolicyTests.gets])
+      ])
     return world
   }
 
@@ -34,14 +38,15 @@ import Testing
         """)
   }
 
-  @Test func `a proxied flow without a request is allowed with a proxied layer, and says that nobody enforces it`() {
+  @Test func `a proxied flow without a request is allowed, and says where nobody enforces it`() {
     let explanation = Self.shop.evaluator.explain(flow("ops/batch", "shop/api"), request: nil)
     #expect(explanation.verdict == "allowed")
     #expect(explanation.layers.map(\.verdict) == ["allowed", "proxied"])
     #expect(explanation.layers[1].policy?.rule == "rules[0]" && explanation.layers[1].policy?.line == 20)
     #expect(explanation.layers[1].considered.map(\.name) == ["a-db", "b-api"])
     #expect(explanation.enforced == false)
-    #expect(explanation.why == "no Proxy takes shop/api: until one does, every connection of this flow is refused")
+    #expect(
+      explanation.why == "no Proxy takes shop/api: until one does, every connection of this flow is refused")
   }
 
   @Test func `a request is answered in a layer of its own`() {
@@ -71,12 +76,14 @@ import Testing
     let matrix = world.evaluator.matrix(
       ports: [(.tcp, 80), (.udp, 53)], outside: [(name: "ip:8.8.8.8", address: v4(8, 8, 8, 8))])
     #expect(matrix.endpoints == ["ops/batch", "shop/api", "shop/web", "ip:8.8.8.8"])
-    #expect(matrix.ports["80/TCP"]?["ops/batch"] == [
-      "ops/batch": "self", "shop/api": "denied-egress", "shop/web": "denied-both", "ip:8.8.8.8": "allowed",
-    ])
-    #expect(matrix.ports["80/TCP"]?["ip:8.8.8.8"] == [
-      "ops/batch": "allowed", "shop/api": "proxied", "shop/web": "denied-ingress", "ip:8.8.8.8": "allowed",
-    ])
+    #expect(
+      matrix.ports["80/TCP"]?["ops/batch"] == [
+        "ops/batch": "self", "shop/api": "denied-egress", "shop/web": "denied-both", "ip:8.8.8.8": "allowed",
+      ])
+    #expect(
+      matrix.ports["80/TCP"]?["ip:8.8.8.8"] == [
+        "ops/batch": "allowed", "shop/api": "proxied", "shop/web": "denied-ingress", "ip:8.8.8.8": "allowed",
+      ])
     #expect(matrix.ports["53/UDP"]?["shop/web"]?["shop/api"] == "allowed")
     let small = Matrix(endpoints: ["a/b"], ports: ["80/TCP": ["a/b": ["a/b": "self"]]])
     #expect(try json(small) == #"{"endpoints":["a/b"],"ports":{"80/TCP":{"a/b":{"a/b":"self"}}}}"#)

@@ -27,10 +27,13 @@ import Testing
 
   @Test func `a rule for one source's requests names its identity and every port`() throws {
     var world = Self.shop
-    world.authorization("shop/api", selects: Self.api, rules: [
-      authorizationRule(from: [Source(namespaces: [.exact("ops")])], to: [Operation(request: Self.reports)]),
-      authorizationRule(from: [Source(principals: [.suffix("/sa/web")])]),
-    ])
+    world.authorization(
+      "shop/api", selects: Self.api,
+      rules: [
+        authorizationRule(
+          from: [Source(namespaces: [.exact("ops")])], to: [Operation(request: Self.reports)]),
+        authorizationRule(from: [Source(principals: [.suffix("/sa/web")])]),
+      ])
     #expect(
       try rules(world) == [
         L7Rule(
@@ -41,9 +44,13 @@ import Testing
 
   @Test func `a rule for everybody names no identity, and its operations are alternatives`() throws {
     var world = Self.shop
-    world.authorization("shop/api", selects: Self.api, rules: [
-      authorizationRule(to: [Operation(ports: [80], request: Self.reports), Operation(ports: [80, 81], request: Self.posts)])
-    ])
+    world.authorization(
+      "shop/api", selects: Self.api,
+      rules: [
+        authorizationRule(to: [
+          Operation(ports: [80], request: Self.reports), Operation(ports: [80, 81], request: Self.posts),
+        ])
+      ])
     #expect(
       try rules(world) == [
         L7Rule(
@@ -58,9 +65,11 @@ import Testing
   @Test func `DENY rules about requests narrow what is allowed`() throws {
     var world = Self.shop
     world.authorization("shop/api", selects: Self.api, rules: [authorizationRule()])
-    world.authorization("shop/no", .deny, selects: Self.api, rules: [
-      authorizationRule(from: [Source(namespaces: [.exact("ops")])], to: [Operation(request: Self.posts)])
-    ])
+    world.authorization(
+      "shop/no", .deny, selects: Self.api,
+      rules: [
+        authorizationRule(from: [Source(namespaces: [.exact("ops")])], to: [Operation(request: Self.posts)])
+      ])
     #expect(
       try rules(world) == [
         L7Rule(
@@ -71,9 +80,11 @@ import Testing
 
   @Test func `without an ALLOW policy everything but the denied requests is allowed`() throws {
     var world = Self.shop
-    world.authorization("shop/no", .deny, selects: Self.api, rules: [
-      authorizationRule(to: [Operation(notPorts: [8080], request: Self.posts)])
-    ])
+    world.authorization(
+      "shop/no", .deny, selects: Self.api,
+      rules: [
+        authorizationRule(to: [Operation(notPorts: [8080], request: Self.posts)])
+      ])
     #expect(
       try rules(world) == [
         L7Rule(
@@ -84,21 +95,27 @@ import Testing
 
   @Test func `what L4 denies is told to no proxy`() throws {
     var world = Self.shop
-    world.authorization("shop/api", selects: Self.api, rules: [
-      authorizationRule(to: [Operation(request: Self.reports)])
-    ])
-    world.authorization("shop/no", .deny, rules: [
-      authorizationRule(from: [Source(notNamespaces: [.exact("shop")])])
-    ])
+    world.authorization(
+      "shop/api", selects: Self.api,
+      rules: [
+        authorizationRule(to: [Operation(request: Self.reports)])
+      ])
+    world.authorization(
+      "shop/no", .deny,
+      rules: [
+        authorizationRule(from: [Source(notNamespaces: [.exact("shop")])])
+      ])
     #expect(try rules(world).map(\.identities) == [[2, 3]])
   }
 
   @Test func `each allow rule and each destination has its own name`() throws {
     var world = Self.shop
-    world.authorization("shop/both", rules: [
-      authorizationRule(to: [Operation(request: Self.reports)]),
-      authorizationRule(to: [Operation(request: Self.posts)]),
-    ])
+    world.authorization(
+      "shop/both",
+      rules: [
+        authorizationRule(to: [Operation(request: Self.reports)]),
+        authorizationRule(to: [Operation(request: Self.posts)]),
+      ])
     let told = try rules(world)
     #expect(told.map(\.target) == [1, 1, 2, 2])
     #expect(

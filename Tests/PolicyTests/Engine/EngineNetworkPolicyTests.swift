@@ -9,9 +9,11 @@ import Testing
     world.namespace("shop", ["team": "shop"])
     world.namespace("ops", ["team": "ops"])
     world.endpoint("shop/web", ["app": "web", "tier": "front"], at: [v4(10, 0, 0, 1)])
-    world.endpoint("shop/api", ["app": "api"], at: [v4(10, 0, 0, 2), v6(2)], ports: [
-      NamedPort(name: "http", port: 8080, protocol: .tcp), NamedPort(name: "dns", port: 53, protocol: .udp),
-    ])
+    world.endpoint(
+      "shop/api", ["app": "api"], at: [v4(10, 0, 0, 2), v6(2)],
+      ports: [
+        NamedPort(name: "http", port: 8080, protocol: .tcp), NamedPort(name: "dns", port: 53, protocol: .udp),
+      ])
     world.endpoint("shop/db", ["app": "db"], at: [v4(10, 0, 0, 3)])
     world.endpoint("ops/batch", ["app": "batch"], at: [v4(10, 1, 0, 1)])
     world.endpoint("ops/web", ["app": "web"], at: [v4(10, 1, 0, 2)])
@@ -60,7 +62,8 @@ import Testing
     let ruling = world.evaluator.ingress(flow("ops/batch", "shop/db", 1, .sctp))
     #expect(
       ruling
-        == Ruling(verdict: .allowed, reason: .rule, rule: networkRule("shop/all", "ingress[0]"), place: place(10)))
+        == Ruling(
+          verdict: .allowed, reason: .rule, rule: networkRule("shop/all", "ingress[0]"), place: place(10)))
     #expect(world.evaluator.ingress(flow(from: v4(8, 8, 8, 8), "shop/db")).verdict == .allowed)
   }
 
@@ -69,8 +72,10 @@ import Testing
     world.network("shop/b", selects: labels(["app": "db"]), ingress: [rule([pods(["app": "api"])])])
     world.network("shop/a", selects: labels(["app": "db"]), ingress: [rule([pods(["app": "web"])])])
     let evaluator = world.evaluator
-    #expect(evaluator.ingress(flow("shop/web", "shop/db")).rule == networkRule("shop/a", "ingress[0].from[0]"))
-    #expect(evaluator.ingress(flow("shop/api", "shop/db")).rule == networkRule("shop/b", "ingress[0].from[0]"))
+    #expect(
+      evaluator.ingress(flow("shop/web", "shop/db")).rule == networkRule("shop/a", "ingress[0].from[0]"))
+    #expect(
+      evaluator.ingress(flow("shop/api", "shop/db")).rule == networkRule("shop/b", "ingress[0].from[0]"))
     #expect(evaluator.ingress(flow("ops/batch", "shop/db")).rule == networkRule("shop/a", ""))
   }
 
@@ -114,7 +119,8 @@ import Testing
     #expect(
       world.evaluator.ingress(flow("shop/web", "shop/api"))
         == Ruling(
-          verdict: .allowed, reason: .rule, rule: networkRule("shop/either", "ingress[0].from[1]"), place: place(12)))
+          verdict: .allowed, reason: .rule, rule: networkRule("shop/either", "ingress[0].from[1]"),
+          place: place(12)))
     #expect(!allows(world, flow("shop/db", "shop/api")))
   }
 

@@ -23,8 +23,11 @@ import Testing
 
     /// The naive answer in the form of the tables. Without a proxy, what would be proxied is refused.
     func expected(_ ruling: Ruling, _ flow: Flow) -> String {
-      let rule = ruling.rule.map { numbers.rules[$0.description].map(String.init) ?? "unnumbered \($0)" } ?? "0"
-      guard ruling.verdict == .proxied else { return "\(ruling.verdict) \(ruling.reason) rule \(rule) proxy 0" }
+      let rule =
+        ruling.rule.map { numbers.rules[$0.description].map(String.init) ?? "unnumbered \($0)" } ?? "0"
+      guard ruling.verdict == .proxied else {
+        return "\(ruling.verdict) \(ruling.reason) rule \(rule) proxy 0"
+      }
       guard case .endpoint(let name) = flow.to, let proxy = evaluator.proxy(for: name) else {
         return "denied noProxy rule \(rule) proxy 0"
       }
@@ -47,7 +50,8 @@ import Testing
     var how: String
   }
 
-  /// Every way in which a peer can come: by an address of anybody, or by its cgroup at an address of its own or not.
+  /// Every way in which a peer can come: by an address of anybody, or by its cgroup at an address of its own
+  /// or not.
   func peer(_ test: inout Case, _ locals: [(Name, weir_workload)]) -> Known {
     let address = test.source.address()
     if !locals.isEmpty, test.source.chance(50) {
@@ -81,7 +85,8 @@ import Testing
           var `in` = Flow(from: peer.party, to: .endpoint(name), protocol: transport, port: port)
           `in`.fromAddress = peer.seenAt
           for (direction, flow, ruling) in [
-            (WEIR_EGRESS, out, test.evaluator.egress(out)), (WEIR_INGRESS, `in`, test.evaluator.ingress(`in`)),
+            (WEIR_EGRESS, out, test.evaluator.egress(out)),
+            (WEIR_INGRESS, `in`, test.evaluator.ingress(`in`)),
           ] {
             let want = test.expected(ruling, flow)
             let got = test.text(
@@ -108,7 +113,8 @@ import Testing
     }
     // The comparison is worth something only where every answer occurs often.
     let answers = [
-      "egress allowed notSelected", "egress allowed rule", "egress denied noRule", "ingress allowed notSelected",
+      "egress allowed notSelected", "egress allowed rule", "egress denied noRule",
+      "ingress allowed notSelected",
       "ingress allowed rule", "ingress denied noRule", "ingress denied denyRule", "ingress denied noProxy",
       "ingress proxied l7Rule",
     ]
@@ -119,7 +125,8 @@ import Testing
     for seed in UInt64(1)...30 {
       let test = try Case(seed: seed)
       for (key, _) in test.reader.tables.pairs {
-        // ICMP can be named by no port list either (the API has TCP, UDP, SCTP), so it must be answered alike.
+        // ICMP can be named by no port list either (the API has TCP, UDP, SCTP), so it must be answered
+        // alike.
         let other = test.reader.ruling(
           key.subject, weir_direction(rawValue: key.direction), key.peer, 47, 80)
         let icmp = test.reader.ruling(
@@ -134,8 +141,11 @@ import Testing
       let reader = try Case(seed: seed).reader
       #expect(reader.addresses.duplicates == 0 && reader.ports.duplicates == 0)
       #expect(reader.addresses.untidy == 0 && reader.ports.untidy == 0)
-      #expect(Set(reader.tables.pairs.map { [$0.key.subject, $0.key.peer, $0.key.direction] }).count == reader.tables.pairs.count)
-      #expect(Set(reader.tables.cells.map { [$0.key.class_, $0.key.cell] }).count == reader.tables.cells.count)
+      #expect(
+        Set(reader.tables.pairs.map { [$0.key.subject, $0.key.peer, $0.key.direction] }).count
+          == reader.tables.pairs.count)
+      #expect(
+        Set(reader.tables.cells.map { [$0.key.class_, $0.key.cell] }).count == reader.tables.cells.count)
     }
   }
 
@@ -145,7 +155,8 @@ import Testing
       let set = test.evaluator.set
       for (name, cgroup) in test.source.presence.workloads {
         guard let subject = test.reader.workloads[cgroup] else { continue }
-        for peer in set.endpoints.values where !peer.hostNetwork && peer.name != name && peer.addresses.isEmpty {
+        for peer in set.endpoints.values
+        where !peer.hostNetwork && peer.name != name && peer.addresses.isEmpty {
           var numbers = test.numbers
           let identity = numbers.identity(
             namespace: peer.name.namespace, labels: peer.labels, serviceAccount: peer.serviceAccount)
@@ -164,7 +175,9 @@ import Testing
     var refused = 0
     for seed in UInt64(1)...120 {
       var test = try Case(seed: seed)
-      let sources = test.evaluator.set.endpoints.values.filter { !$0.hostNetwork }.sorted { $0.name < $1.name }
+      let sources = test.evaluator.set.endpoints.values.filter { !$0.hostNetwork }.sorted {
+        $0.name < $1.name
+      }
       for (name, cgroup) in test.source.presence.workloads.sorted(by: { $0.key < $1.key }) {
         guard let subject = test.reader.workloads[cgroup], subject.target > 0,
           let proxy = test.evaluator.proxy(for: name)

@@ -12,7 +12,8 @@ struct SplitMix64: RandomNumberGenerator {
   }
 }
 
-/// Small sets in which everything that can meet does: few labels, few addresses, few ports, every kind of rule.
+/// Small sets in which everything that can meet does: few labels, few addresses, few ports, every kind of
+/// rule.
 struct RandomWorld {
   var random: SplitMix64
   var world = World()
@@ -80,7 +81,8 @@ struct RandomWorld {
     let name = "\(Self.namespaces[roll(0...2)])/e\(number)"
     var addresses: [IPAddress] = []
     for _ in 0..<roll(0...2) { addresses.append(address()) }
-    world.endpoint(name, labels(), at: addresses, account: chance(50) ? "default" : "sa\(roll(1...2))", ports: ports)
+    world.endpoint(
+      name, labels(), at: addresses, account: chance(50) ? "default" : "sa\(roll(1...2))", ports: ports)
     if chance(8) { world.set.endpoints[World.name(name)]?.hostNetwork = true }
   }
 
@@ -144,7 +146,8 @@ struct RandomWorld {
     for line in 0..<roll(0...3) { ingress.append(networkRule(line * 10)) }
     for line in 0..<roll(0...3) { egress.append(networkRule(line * 10)) }
     let both = roll(0...2)
-    world.network(name, selects: selector(), ingress: both == 1 ? nil : ingress, egress: both == 2 ? nil : egress)
+    world.network(
+      name, selects: selector(), ingress: both == 1 ? nil : ingress, egress: both == 2 ? nil : egress)
   }
 
   mutating func principals() -> [AuthorizationPolicy.Match] {
@@ -174,12 +177,14 @@ struct RandomWorld {
       for _ in 0..<roll(0...2) {
         to.append(
           AuthorizationPolicy.Operation(
-            ports: chance(50) ? pick(Self.ports, 1...3) : [], notPorts: chance(20) ? pick(Self.ports, 1...2) : [],
-            request: chance(55) ? requestMatch() : RequestMatch()))
+            ports: chance(50) ? pick(Self.ports, 1...3) : [],
+            notPorts: chance(20) ? pick(Self.ports, 1...2) : [],
+            request: chance(65) ? requestMatch() : RequestMatch()))
       }
       rules.append(AuthorizationPolicy.Rule(from: from, to: to, place: place(roll(1...99))))
     }
-    world.authorization(name, chance(65) ? .allow : .deny, selects: chance(60) ? selector() : nil, rules: rules)
+    world.authorization(
+      name, chance(55) ? .allow : .deny, selects: chance(50) ? selector() : nil, rules: rules)
   }
 
   mutating func requestMatch() -> RequestMatch {

@@ -1,7 +1,8 @@
 import CDatapath
 import Policy
 
-/// Reads tables as the kernel half does: the same keys, the same order of lookups, longest prefixes on the keys' bytes.
+/// Reads tables as the kernel half does: the same keys, the same order of lookups, longest prefixes on the
+/// keys' bytes.
 struct TableReader {
   /// The kernel's LPM trie over the bytes that follow prefixlen.
   struct Trie<Value> {
@@ -57,8 +58,12 @@ struct TableReader {
     workloads = Dictionary(tables.workloads.map { ($0.key, $0.value) }) { $1 }
     addresses = Trie(tables.addresses) { $0.prefixlen }
     ports = Trie(tables.ports) { $0.prefixlen }
-    cells = Dictionary(tables.cells.map { (UInt64($0.key.class_) << 32 | UInt64($0.key.cell), $0.value) }) { $1 }
-    pairs = Dictionary(tables.pairs.map { ([$0.key.subject, $0.key.peer, $0.key.direction], $0.value) }) { $1 }
+    cells = Dictionary(tables.cells.map { (UInt64($0.key.class_) << 32 | UInt64($0.key.cell), $0.value) }) {
+      $1
+    }
+    pairs = Dictionary(tables.pairs.map { ([$0.key.subject, $0.key.peer, $0.key.direction], $0.value) }) {
+      $1
+    }
     identities = Dictionary(tables.identities.map { ($0.key, $0.value) }) { $1 }
   }
 
@@ -81,7 +86,9 @@ struct TableReader {
   }
 
   /// What the tables say of one direction; allowed and not selected where they say nothing.
-  func ruling(_ subject: UInt32, _ direction: weir_direction, _ peer: UInt32, _ `protocol`: UInt8, _ port: UInt16)
+  func ruling(
+    _ subject: UInt32, _ direction: weir_direction, _ peer: UInt32, _ `protocol`: UInt8, _ port: UInt16
+  )
     -> weir_ruling
   {
     guard let function = function(subject, direction, peer) else {
@@ -93,7 +100,8 @@ struct TableReader {
       prefixlen: 64, ports: function, protocol: `protocol`, pad: 0, port: port.bigEndian)
     return ports.lookup(key)
       ?? weir_ruling(
-        rule: 0, verdict: UInt8(WEIR_DENIED.rawValue), reason: UInt8(WEIR_REASON_NO_TABLES.rawValue), proxy: 0,
+        rule: 0, verdict: UInt8(WEIR_DENIED.rawValue), reason: UInt8(WEIR_REASON_NO_TABLES.rawValue),
+        proxy: 0,
         pad: 0)
   }
 }

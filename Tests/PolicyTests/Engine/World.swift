@@ -29,7 +29,9 @@ func pods(_ pairs: Labels) -> NetworkPolicy.Peer {
   .selector(PeerSelector(namespaces: nil, pods: labels(pairs)))
 }
 
-func tcp(_ port: UInt16) -> NetworkPolicy.Port { NetworkPolicy.Port(protocol: .tcp, number: .range(port...port)) }
+func tcp(_ port: UInt16) -> NetworkPolicy.Port {
+  NetworkPolicy.Port(protocol: .tcp, number: .range(port...port))
+}
 
 /// A rule whose peers stand on the lines after its own.
 func rule(_ peers: [NetworkPolicy.Peer] = [], ports: [NetworkPolicy.Port] = [], line: Int = 10)
