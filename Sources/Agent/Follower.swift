@@ -12,6 +12,8 @@ final class Follower {
   var connection: OpaquePointer?
   /// Called once, when the connection is gone.
   var closed: () -> Void = {}
+  /// Called when there is something to send again: libmicrohttpd acts on it in its next run only.
+  var resumed: () -> Void = {}
   /// As `closed`, for who feeds the stream.
   private let onClosed: () -> Void
   private var waiting: [UInt8] = []
@@ -52,6 +54,7 @@ final class Follower {
     guard isSuspended, let connection else { return }
     isSuspended = false
     MHD_resume_connection(connection)
+    resumed()
   }
 
   private func sayDropped() {

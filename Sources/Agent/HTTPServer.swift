@@ -28,6 +28,8 @@ final class HTTPServer {
   private let loop: EventLoop
   private var descriptor: Int32 = -1
   private var followers: [Follower] = []
+  /// A follower has something to send, which no descriptor tells.
+  private var isResumed = false
 
   /// Takes the listening socket over.
   init(listener: Int32, loop: EventLoop, routes: Routes) throws(SystemError) {
@@ -66,7 +68,12 @@ final class HTTPServer {
   /// libmicrohttpd's own deadlines; what is due at once is done at once, so that the loop never waits 0 ms for it twice.
   private func untilTimeout() -> Int32? {
     var milliseconds: UInt64 = 0
-    guard let daemon, MHD_get_timeout(daemon, &milliseconds) == MHD_Result.YES else { return nil }
+    guard let daemon else { return nil }
+    if isResumed {
+      isResumed = false
+      MHD_run(daemon)
+    }
+    guard MHD_get_timeout(daemon, &milliseconds) == MHD_Result.YES else { return nil }
     if milliseconds > 0 { return Int32(clamping: milliseconds) }
     MHD_run(daemon)
     return MHD_get_timeout(daemon, &milliseconds) == MHD_Result.YES ? Int32(clamping: milliseconds) : nil
@@ -123,6 +130,7 @@ final class HTTPServer {
       contentType = "application/x-ndjson"
       follower.connection = connection
       follower.closed = { [unowned self] in followers.removeAll { $0 === follower } }
+      follower.resumed = { [unowned self] in isResumed = true }
       followers.append(follower)
       made = MHD_create_response_from_callback(
         UInt64.max, 8192, Follower.read, Unmanaged.passRetained(follower).toOpaque(), Follower.released)
