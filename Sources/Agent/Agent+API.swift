@@ -47,7 +47,7 @@ extension Agent {
       filesRejected: Set(problems.map(\.file)).count, problems: problems, failure: failure,
       programs: programs, maps: (try? datapath.maps()) ?? [], proxies: proxies(),
       losses: Dictionary(uniqueKeysWithValues: losses.enumerated().map { (Metrics.loss($0), $1) }),
-      refusals: verdicts.refusals)
+      refusals: verdicts.lastRefusals(names))
   }
 
   private func proxies() -> [Status.ProxyStatus] {
@@ -58,14 +58,16 @@ extension Agent {
       let acknowledgement: Acknowledgement
       switch state?.version {
       case _ where state == nil: acknowledgement = .notRunning
-      case nil: acknowledgement = .starting
+      case nil: acknowledgement = (state?.refused ?? 0) > 0 ? .refused : .starting
       case String(inForce.generation): acknowledgement = .acknowledged
       default: acknowledgement = .behind
       }
       return Status.ProxyStatus(
         name: proxy.name.description, cgroup: inForce.candidate.located.proxies[proxy.name] ?? proxy.cgroup,
         present: inForce.presence.proxies[proxy.name] != nil,
-        listen: proxy.addresses.map { $0.isV4 ? "\(AddressText.of($0)):\(proxy.port)" : "[\(AddressText.of($0))]:\(proxy.port)" },
+        listen: proxy.addresses.map {
+          $0.isV4 ? "\(AddressText.of($0)):\(proxy.port)" : "[\(AddressText.of($0))]:\(proxy.port)"
+        },
         acknowledgement: acknowledgement, generation: state?.version)
     }
   }
@@ -88,6 +90,9 @@ extension Agent {
   }
 
   private func follow() -> HTTPResponse {
+    if verdicts.followers.count >= VerdictLog.maximumFollowers {
+      return .text(503, "\(VerdictLog.maximumFollowers) follow already")
+    }
     var own: Follower?
     let follower = Follower { [unowned self] in
       verdicts.followers.removeAll { $0 === own }

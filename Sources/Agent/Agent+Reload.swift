@@ -44,8 +44,10 @@ extension Agent {
   }
 
   private func tryReload(_ cause: String) -> Outcome {
+    cancelSettling()
     let (reading, gone) = readSources()
     let (located, misplaced) = tree.locate(reading.set)
+    let wasRight = problems.isEmpty && failure == nil
     problems = gone + reading.problems + misplaced
     failure = nil
     if !problems.isEmpty {
@@ -57,9 +59,14 @@ extension Agent {
     do {
       let former = inForce?.generation
       try apply(candidate, presence: CgroupTree.presence(of: located), cause: cause)
-      return inForce?.generation == former ? .unchanged : .installed
+      if inForce?.generation != former { return .installed }
+      // Every file event would say this; it is news only to who asked, or after an error.
+      if !wasRight || cause == "SIGHUP" {
+        log.info("unchanged", ["cause": cause, "generation": keptGeneration])
+      }
+      return .unchanged
     } catch {
-      failure = error.description
+      fail(error)
       log.error("not-in-force", ["cause": cause, "error": error, "generation_kept": keptGeneration])
       return .failed
     }
@@ -139,8 +146,8 @@ extension Agent {
     return attached
   }
 
-  /// After the switch: what was open before is judged by the new tables. A failure here undoes nothing, new flows are
-  /// judged already; it is said.
+  /// After the switch: what was open before is judged by the new tables. A failure here undoes nothing, new
+  /// flows are judged already; it is said.
   private func settleOpenConnections(keeping proxies: Set<UInt32>) -> (enrolled: Int, revoked: Int) {
     func attempt(_ step: String, _ body: () throws(DatapathError) -> Int) -> Int {
       do { return try body() } catch {
@@ -196,7 +203,9 @@ extension Entries {
       && Entries.same(ports, other.ports)
   }
 
-  private static func same<Key, Value>(_ a: [(key: Key, value: Value)], _ b: [(key: Key, value: Value)]) -> Bool {
+  private static func same<Key, Value>(_ a: [(key: Key, value: Value)], _ b: [(key: Key, value: Value)])
+    -> Bool
+  {
     a.count == b.count
       && zip(a, b).allSatisfy { x, y in
         Entries.bytesEqual(x.key, y.key) && Entries.bytesEqual(x.value, y.value)

@@ -3,7 +3,8 @@ import Datapath
 import Glibc
 import Policy
 
-/// Keeps the kernel and the proxies equal to the files, and tells what happens. Everything runs on the thread of `run`.
+/// Keeps the kernel and the proxies equal to the files, and tells what happens. Everything runs on the thread
+/// of `run`.
 public final class Agent {
   let configuration: Configuration
   let tree: CgroupTree
@@ -30,6 +31,8 @@ public final class Agent {
   private var scrape: HTTPServer?
   private var settling: (since: UInt64, deadline: EventLoop.Deadline)?
   private var ticks = 0
+  /// When `failure` came about.
+  var failedAt: UInt64 = 0
   /// The presence that could not be put in force; not tried again until it changes or some time went by.
   private var failedPresence: (presence: Presence, at: UInt64)?
 
@@ -54,7 +57,8 @@ public final class Agent {
       close(metrics.descriptor)
       throw error
     }
-    do { datapath = try Datapath(directory: configuration.bpffs, cgroupRoot: configuration.cgroupRoot) } catch {
+    do { datapath = try Datapath(directory: configuration.bpffs, cgroupRoot: configuration.cgroupRoot) } catch
+    {
       close(metrics.descriptor)
       close(socket)
       Files.remove(configuration.socket)
@@ -66,7 +70,8 @@ public final class Agent {
     log.info(
       "started",
       [
-        "version": Version.text, "layout": WEIR_LAYOUT, "pid": getpid(), "cgroup_root": configuration.cgroupRoot,
+        "version": Version.text, "layout": WEIR_LAYOUT, "pid": getpid(),
+        "cgroup_root": configuration.cgroupRoot,
         "bpffs": configuration.bpffs, "run_dir": configuration.runDirectory, "metrics": metrics.address,
         "audit": configuration.audit, "took_ms": (Clock.monotonic() - began) / 1_000_000,
       ])
@@ -83,10 +88,24 @@ public final class Agent {
     Notify.stopping()
     log.info(
       "stopped",
-      ["enforcement": "stays", "bpffs": configuration.bpffs, "remove": "weir detach --bpffs \(configuration.bpffs)"])
+      [
+        "enforcement": "stays", "bpffs": configuration.bpffs,
+        "remove": "weir detach --bpffs \(configuration.bpffs)",
+      ])
     api?.stop()
     scrape?.stop()
     Files.remove(configuration.socket)
+  }
+
+  func fail(_ error: Failure) {
+    failure = error.description
+    failedAt = Clock.monotonic()
+  }
+
+  /// A reading that was due is done by the one that is made now.
+  func cancelSettling() {
+    if let settling { loop.cancel(settling.deadline) }
+    settling = nil
   }
 
   /// Every file, and `weir run`'s.
@@ -100,7 +119,7 @@ public final class Agent {
       let gone = sources.filter { !Files.exists($0) }
       let reading = Reading(paths: sources.filter { !gone.contains($0) })
       if attempt == 10 || !watcher.drain() {
-        return (reading, gone.map { Problem(file: $0, message: "directory is gone; the last good set stays in force") })
+        return (reading, gone.map { Problem(file: $0, message: "is gone; the last good set stays in force") })
       }
     }
     return (Reading(), [])
@@ -140,7 +159,8 @@ public final class Agent {
     }
   }
 
-  /// After the first change, until 20 ms went by without another, 500 ms at most: editors and `kubectl` write in steps.
+  /// After the first change, until 20 ms went by without another, 500 ms at most: editors and `kubectl` write
+  /// in steps.
   private func settle() {
     let now = Clock.monotonic()
     let since = settling?.since ?? now
@@ -154,11 +174,8 @@ public final class Agent {
   }
 
   private func takeEvents() {
-    let offset = Clock.wall() &- Clock.monotonic()
     do {
-      try datapath.drainEvents { [unowned self] event in
-        verdicts.take(VerdictRecord(event, names: names, wallOffset: offset), log: log)
-      }
+      try datapath.drainEvents { [unowned self] event in verdicts.take(event, names: names, log: log) }
     } catch {
       log.error("events-not-read", ["error": Failure(error)])
     }
@@ -168,6 +185,8 @@ public final class Agent {
   private func tick() {
     ticks += 1
     followPresence()
+    // What the kernel or a proxy would not have may go well later: memory was short, a proxy was busy.
+    if failure != nil && Clock.monotonic() >= failedAt + 10_000_000_000 { reload("retry") }
     verdicts.reportSuppressed(log)
     if !verdicts.followers.isEmpty { api?.dropHungUp() }
     if ticks % 5 == 0 {
@@ -195,7 +214,7 @@ public final class Agent {
       failedPresence = nil
     } catch {
       failedPresence = (presence, now)
-      failure = error.description
+      fail(error)
       log.error("not-in-force", ["cause": "cgroups", "error": error])
     }
   }

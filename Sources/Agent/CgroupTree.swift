@@ -33,7 +33,8 @@ struct CgroupTree {
         message = "\(text) is the cgroup of \(other) already"
       }
       problems.append(
-        Problem(file: place.file, line: place.line, column: place.column, field: "spec.cgroup", message: message))
+        Problem(
+          file: place.file, line: place.line, column: place.column, field: "spec.cgroup", message: message))
       return nil
     }
     for (name, endpoint) in set.endpoints.sorted(by: { $0.key < $1.key }) {
@@ -53,8 +54,9 @@ struct CgroupTree {
       proxies: located.proxies.compactMapValues { Cgroup.id($0) })
   }
 
-  /// A relative path is below the root. An absolute one is a directory in the mount, either as the file system has it
-  /// (/sys/fs/cgroup/system.slice/x.service) or as /proc/PID/cgroup and systemd write it (/system.slice/x.service).
+  /// A relative path is below the root. An absolute one is a directory in the mount, either as the file
+  /// system has it (/sys/fs/cgroup/system.slice/x.service) or as /proc/PID/cgroup and systemd write it
+  /// (/system.slice/x.service).
   func directory(_ text: String) -> Result<String, Failure> {
     let parts = text.split(separator: "/")
     if parts.isEmpty || parts.contains(where: { $0 == "." || $0 == ".." }) || text.utf8.contains(0) {
@@ -73,7 +75,8 @@ struct CgroupTree {
       return .failure(Failure("\(text) is not below the agent's cgroup root \(root)"))
     }
     if own == path || own.hasPrefix(path + "/") {
-      return .failure(Failure("\(text) holds the agent itself, which is never judged; give it a cgroup of its own"))
+      return .failure(
+        Failure("\(text) holds the agent itself, which is never judged; give it a cgroup of its own"))
     }
     return .success(path)
   }

@@ -8,6 +8,9 @@ enum Clock {
   /// Nanoseconds since 1970.
   static func wall() -> UInt64 { read(CLOCK_REALTIME) }
 
+  /// What turns CLOCK_MONOTONIC into nanoseconds since 1970, as of now.
+  static func wallOffset() -> UInt64 { wall() &- monotonic() }
+
   /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.250Z`.
   static func timestamp(_ nanoseconds: UInt64) -> String {
     var seconds = time_t(nanoseconds / 1_000_000_000)
@@ -17,9 +20,11 @@ enum Clock {
       let text = String(value)
       return String(repeating: "0", count: max(0, width - text.count)) + text
     }
-    let date = "\(digits(Int(parts.tm_year) + 1900, 4))-\(digits(Int(parts.tm_mon) + 1, 2))"
+    let date =
+      "\(digits(Int(parts.tm_year) + 1900, 4))-\(digits(Int(parts.tm_mon) + 1, 2))"
       + "-\(digits(Int(parts.tm_mday), 2))"
-    let time = "\(digits(Int(parts.tm_hour), 2)):\(digits(Int(parts.tm_min), 2)):\(digits(Int(parts.tm_sec), 2))"
+    let time =
+      "\(digits(Int(parts.tm_hour), 2)):\(digits(Int(parts.tm_min), 2)):\(digits(Int(parts.tm_sec), 2))"
     return "\(date)T\(time).\(digits(Int(nanoseconds / 1_000_000 % 1000), 3))Z"
   }
 

@@ -1,8 +1,8 @@
 import CLinux
 import Glibc
 
-/// One thread, one epoll: descriptors that become readable, and deadlines. Everything the agent does happens in a
-/// handler of this loop, so nothing needs a lock.
+/// One thread, one epoll: descriptors that become readable, and deadlines. Everything the agent does happens
+/// in a handler of this loop, so nothing needs a lock.
 final class EventLoop {
   struct Deadline: Equatable { fileprivate let number: UInt64 }
 
@@ -52,8 +52,8 @@ final class EventLoop {
     }
   }
 
-  /// Asked before each wait: for libraries with deadlines of their own. Answers in how many milliseconds it wants to
-  /// be asked again at the latest; nil: whenever.
+  /// Asked before each wait: for libraries with deadlines of their own. Answers in how many milliseconds it
+  /// wants to be asked again at the latest; nil: whenever.
   func eachTurn(_ body: @escaping () -> Int32?) { turns.append(body) }
 
   /// Returns after the handler that called `stop`.

@@ -2,8 +2,8 @@ import Glibc
 
 /// The few things done to files.
 enum Files {
-  /// Replaces a file whole: a temporary file in the same directory, then rename. With `durable`, it is on the disk
-  /// before this returns.
+  /// Replaces a file whole: a temporary file in the same directory, then rename. With `durable`, it is on the
+  /// disk before this returns.
   static func replace(
     _ path: String, with content: [UInt8], mode: mode_t = 0o600, durable: Bool = false
   ) throws(SystemError) {

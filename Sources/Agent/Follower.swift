@@ -2,11 +2,11 @@ import CLinux
 import CMicrohttpd
 import Glibc
 
-/// One client of a stream: a bounded queue of lines. What does not fit is counted, and the count is said in the stream
-/// as `{"dropped":n}` as soon as there is room.
+/// One client of a stream: a bounded queue of lines. What does not fit is counted, and the count is said in
+/// the stream as `{"dropped":n}` as soon as there is room.
 final class Follower {
   /// Bytes that may wait for a slow client.
-  static let limit = 256 * 1024
+  static let limit = 128 * 1024
 
   fileprivate(set) var isClosed = false
   var connection: OpaquePointer?

@@ -11,8 +11,8 @@ enum HTTPResponse {
   }
 }
 
-/// HTTP/1.1 by libmicrohttpd on one listening socket, run by the agent's event loop. At most 64 connections of 16 KiB
-/// each; a client that is silent for 10 s is dropped.
+/// HTTP/1.1 by libmicrohttpd on one listening socket, run by the agent's event loop. At most 64 connections
+/// of 16 KiB each; a client that is silent for 10 s is dropped.
 final class HTTPServer {
   static let connections: UInt32 = 64
   static let memoryPerConnection = 16 * 1024
@@ -50,9 +50,10 @@ final class HTTPServer {
     guard let daemon else { return }
     self.daemon = nil
     loop.forget(descriptor)
-    // A suspended connection must not meet MHD_stop_daemon.
+    // A suspended connection must not meet MHD_stop_daemon; and a stream that is ended properly is no error
+    // to its reader. One round resumes, the next ones write the end.
     for follower in followers { follower.end() }
-    MHD_run(daemon)
+    for _ in 0..<8 where !followers.isEmpty { MHD_run(daemon) }
     MHD_stop_daemon(daemon)
   }
 
@@ -65,7 +66,8 @@ final class HTTPServer {
     if let daemon { MHD_run(daemon) }
   }
 
-  /// libmicrohttpd's own deadlines; what is due at once is done at once, so that the loop never waits 0 ms for it twice.
+  /// libmicrohttpd's own deadlines; what is due at once is done at once, so that the loop never waits 0 ms
+  /// for it twice.
   private func untilTimeout() -> Int32? {
     var milliseconds: UInt64 = 0
     guard let daemon else { return nil }
@@ -81,7 +83,9 @@ final class HTTPServer {
 
   private static let access: MHD_AccessHandlerCallback = {
     context, connection, path, method, _, body, bodySize, state in
-    guard let context, let connection, let path, let method, let bodySize, let state else { return MHD_Result.NO }
+    guard let context, let connection, let path, let method, let bodySize, let state else {
+      return MHD_Result.NO
+    }
     guard let received = state.pointee?.assumingMemoryBound(to: Int.self) else {
       // The first call has the head only; an answer now would close a connection that could be kept.
       let counter = UnsafeMutablePointer<Int>.allocate(capacity: 1)
@@ -113,7 +117,9 @@ final class HTTPServer {
     return queue(route.answer(), connection)
   }
 
-  private func queue(_ response: HTTPResponse, _ connection: OpaquePointer, allow: String? = nil) -> MHD_Result {
+  private func queue(_ response: HTTPResponse, _ connection: OpaquePointer, allow: String? = nil)
+    -> MHD_Result
+  {
     let code: UInt32
     let contentType: String
     let made: OpaquePointer?
@@ -123,7 +129,8 @@ final class HTTPServer {
       contentType = type
       made = body.withUTF8 { bytes in
         MHD_create_response_from_buffer(
-          bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), MHD_ResponseMemoryMode.RESPMEM_MUST_COPY)
+          bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress),
+          MHD_ResponseMemoryMode.RESPMEM_MUST_COPY)
       }
     case .stream(let follower):
       code = 200

@@ -25,10 +25,13 @@ enum Listeners {
     return (descriptor, bound(descriptor) ?? text)
   }
 
-  /// A Unix socket with mode 0600. A socket file that nobody listens behind is replaced; a live one is another agent.
+  /// A Unix socket with mode 0600. A socket file that nobody listens behind is replaced; a live one is
+  /// another agent.
   static func unix(_ path: String) throws(Failure) -> Int32 {
     guard let address = SocketAddress(unix: path) else {
-      throw Failure("run directory: \(path) is longer than the 107 bytes a socket's path can have; name a shorter --run-dir")
+      throw Failure(
+        "\(path): a socket's path can have 107 bytes; name a shorter --run-dir"
+      )
     }
     if UnixConnection.isAlive(path) {
       throw Failure("\(path): another agent answers there; stop it first or name another --run-dir")
@@ -94,7 +97,8 @@ struct SocketAddress: CustomStringConvertible {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     var bytes = Array(path.utf8)
-    guard !bytes.isEmpty, bytes.count < MemoryLayout.size(ofValue: address.sun_path), !bytes.contains(0) else {
+    guard !bytes.isEmpty, bytes.count < MemoryLayout.size(ofValue: address.sun_path), !bytes.contains(0)
+    else {
       return nil
     }
     let isAbstract = bytes[0] == UInt8(ascii: "@")

@@ -1,6 +1,7 @@
 import Glibc
 
-/// One line an event on standard error, in logfmt: `time=... level=info event=generation-in-force generation=3`.
+/// One line an event on standard error, in logfmt: `time=... level=info event=generation-in-force
+/// generation=3`.
 struct Log {
   enum Level: String { case info, warn, error }
 
@@ -26,10 +27,12 @@ struct Log {
     return line
   }
 
-  /// As it is where that is unmistakable, else in quotes with escapes: nothing from a file or a peer can end the line
-  /// or move the cursor.
+  /// As it is where that is unmistakable, else in quotes with escapes: nothing from a file or a peer can end
+  /// the line or move the cursor.
   static func quoted(_ value: String) -> String {
-    let plain = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7f && $0 != "\"" && $0 != "=" && $0 != "\\" }
+    let plain = value.unicodeScalars.allSatisfy {
+      $0.value > 0x20 && $0.value < 0x7f && $0 != "\"" && $0 != "=" && $0 != "\\"
+    }
     if plain && !value.isEmpty { return value }
     var text = "\""
     for scalar in value.unicodeScalars {

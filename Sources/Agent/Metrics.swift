@@ -42,8 +42,11 @@ struct Metrics {
     }
     out.family("weir_build_info", .gauge, "1, with the version and the layout of the kernel tables.")
     out.sample(
-      "weir_build_info", PrometheusText.labels(["version": node.version, "layout": "\(node.layout)"]), UInt64(1))
-    one("weir_generation", .gauge, "Number of the generation in force, as the kernel has it; 0 none.", UInt64(node.generation))
+      "weir_build_info", PrometheusText.labels(["version": node.version, "layout": "\(node.layout)"]),
+      UInt64(1))
+    one(
+      "weir_generation", .gauge, "Number of the generation in force, as the kernel has it; 0 none.",
+      UInt64(node.generation))
     if let time = node.generationTime {
       out.family("weir_generation_timestamp_seconds", .gauge, "When the generation was put in force.")
       out.sample("weir_generation_timestamp_seconds", "", time)
@@ -52,13 +55,18 @@ struct Metrics {
     for (kind, count) in node.objects.sorted(by: { $0.key < $1.key }) {
       out.sample("weir_policy_objects", PrometheusText.labels(["kind": kind]), UInt64(count))
     }
-    one("weir_files_rejected", .gauge, "Files of the last reading that were rejected; while not 0, an older set is in force.", UInt64(node.filesRejected))
+    one(
+      "weir_files_rejected", .gauge,
+      "Files of the last reading that were rejected; while not 0, an older set is in force.",
+      UInt64(node.filesRejected))
     out.family("weir_reloads_total", .counter, "Readings of the files, by what came of them.")
     for (result, count) in node.reloads.sorted(by: { $0.key < $1.key }) {
       out.sample("weir_reloads_total", PrometheusText.labels(["result": result]), count)
     }
     one("weir_workloads", .gauge, "Workloads whose cgroup is there.", UInt64(node.workloads))
-    one("weir_programs_attached", .gauge, "Programs attached, as the kernel reports them.", UInt64(node.programs))
+    one(
+      "weir_programs_attached", .gauge, "Programs attached, as the kernel reports them.",
+      UInt64(node.programs))
     one("process_resident_memory_bytes", .gauge, "Resident memory of the agent.", node.residentBytes)
     out.family("process_cpu_seconds_total", .counter, "User and system time of the agent.")
     out.sample("process_cpu_seconds_total", "", node.cpuSeconds)
@@ -67,7 +75,9 @@ struct Metrics {
   private func writeKernel(_ out: inout PrometheusText) {
     let maps = maps.sorted { $0.name < $1.name }
     out.family("weir_map_entries", .gauge, "Entries in a kernel map.")
-    for map in maps { out.sample("weir_map_entries", PrometheusText.labels(["map": map.name]), UInt64(map.entries)) }
+    for map in maps {
+      out.sample("weir_map_entries", PrometheusText.labels(["map": map.name]), UInt64(map.entries))
+    }
     out.family("weir_map_max_entries", .gauge, "Entries a kernel map can hold.")
     for map in maps {
       out.sample("weir_map_max_entries", PrometheusText.labels(["map": map.name]), UInt64(map.maxEntries))
@@ -101,8 +111,13 @@ struct Metrics {
       ])
       sums[labels, default: 0] &+= count
     }
-    out.family("weir_refused_total", .counter, "Flows refused: connects and exchanges once, packets of ended connections each.")
-    for (labels, count) in sums.sorted(by: { $0.key < $1.key }) { out.sample("weir_refused_total", labels, count) }
+    out.family(
+      "weir_refused_total", .counter,
+      "Refused connects, datagrams and SYNs; once in a generation each connection no longer allowed."
+    )
+    for (labels, count) in sums.sorted(by: { $0.key < $1.key }) {
+      out.sample("weir_refused_total", labels, count)
+    }
   }
 
   private func writeConnections(_ out: inout PrometheusText) {
@@ -124,7 +139,9 @@ struct Metrics {
     }
     counter("weir_connections_opened_total", "Connections (UDP: exchanges) opened.", \.opened)
     counter("weir_connections_closed_total", "Connections closed.", \.closed)
-    counter("weir_sent_bytes_total", "Payload bytes the reporter's sockets sent, without retransmits.", \.sent_bytes)
+    counter(
+      "weir_sent_bytes_total", "Payload bytes the reporter's sockets sent, without retransmits.", \.sent_bytes
+    )
     counter("weir_received_bytes_total", "Payload bytes the reporter's sockets received.", \.received_bytes)
     counter("weir_retransmits_total", "TCP segments sent again.", \.retransmits)
     out.family("weir_rtt_seconds", .histogram, "Smoothed TCP round-trip time.")
@@ -135,7 +152,8 @@ struct Metrics {
     out.family("weir_connect_seconds", .histogram, "Time from connect() to an established TCP connection.")
     for (labels, sum) in series {
       Metrics.histogram(
-        "weir_connect_seconds", labels, Metrics.buckets(sum.connect), (sum.connect_us_sum, sum.connect_count), &out)
+        "weir_connect_seconds", labels, Metrics.buckets(sum.connect), (sum.connect_us_sum, sum.connect_count),
+        &out)
     }
   }
 

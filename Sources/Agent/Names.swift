@@ -44,7 +44,8 @@ struct Names {
   static func reason(_ number: UInt8) -> String { Reason(rawValue: number)?.word ?? "unknown-\(number)" }
 
   static func `protocol`(_ number: UInt8) -> String {
-    TransportProtocol.allCases.first { $0.number == number }?.rawValue ?? (number == 58 ? "ICMP" : String(number))
+    TransportProtocol.allCases.first { $0.number == number }?.rawValue
+      ?? (number == 58 ? "ICMP" : String(number))
   }
 
   static func layer(_ direction: UInt8) -> String {
@@ -57,7 +58,8 @@ struct Names {
     for policy in set.networkPolicies {
       let name = "NetworkPolicy \(policy.name)"
       places[name] = policy.place
-      for (direction, peers, rules) in [("ingress", "from", policy.ingress), ("egress", "to", policy.egress)] {
+      for (direction, peers, rules) in [("ingress", "from", policy.ingress), ("egress", "to", policy.egress)]
+      {
         for (index, rule) in rules.enumerated() {
           places["\(name) \(direction)[\(index)]"] = rule.place
           for (peer, place) in rule.peerPlaces.enumerated() {

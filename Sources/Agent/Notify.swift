@@ -3,12 +3,16 @@ import Glibc
 /// sd_notify(3) by hand: one datagram to where NOTIFY_SOCKET says; without one, nothing.
 enum Notify {
   static func send(_ state: String) {
-    guard let path = getenv("NOTIFY_SOCKET"), let address = SocketAddress(unix: String(cString: path)) else { return }
+    guard let path = getenv("NOTIFY_SOCKET"), let address = SocketAddress(unix: String(cString: path)) else {
+      return
+    }
     let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     if descriptor < 0 { return }
     defer { close(descriptor) }
     let bytes = Array(state.utf8)
-    _ = address.withPointer { sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT), $0, $1) }
+    _ = address.withPointer {
+      sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT), $0, $1)
+    }
   }
 
   static func ready() { send("READY=1") }

@@ -1,6 +1,7 @@
 import Policy
 
-/// `numbers.json` in the run directory: what the numbers in the kernel mean. Saved before a switch uses new ones.
+/// `numbers.json` in the run directory: what the numbers in the kernel mean. Saved before a switch uses new
+/// ones.
 struct NumbersFile {
   static let limit = 256 << 20
 

@@ -2,7 +2,8 @@ import CLinux
 import Datapath
 import Glibc
 
-/// Everything that can be known to be wrong before anything is touched, in the order in which a person would fix it.
+/// Everything that can be known to be wrong before anything is touched, in the order in which a person would
+/// fix it.
 enum Preflight {
   /// The configuration with absolute paths, and the cgroups of this machine.
   static func check(_ given: Configuration) throws(Failure) -> (Configuration, CgroupTree) {
@@ -32,7 +33,8 @@ enum Preflight {
   private static func readable(_ path: String) throws(Failure) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     if descriptor < 0 {
-      throw Failure(SystemError("open policies", path), hint: "name a directory that is there with --policies")
+      throw Failure(
+        SystemError("open policies", path), hint: "name a directory that is there with --policies")
     }
     close(descriptor)
     guard let kind = Files.kind(path), kind == S_IFDIR || kind == S_IFREG else {
@@ -44,10 +46,12 @@ enum Preflight {
     let mount: String
     do { mount = try Cgroup.mount() } catch { throw Failure(error) }
     guard let root = Files.resolved(path), Files.isDirectory(root) else {
-      throw Failure("cgroup root \(path): is not there; make it (mkdir \(mount)/NAME) or name another with --cgroup-root")
+      throw Failure(
+        "cgroup root \(path): is not there; make it (mkdir \(mount)/NAME) or name another with --cgroup-root")
     }
     guard linux_filesystem(root) == CGROUP2_SUPER_MAGIC, root.hasPrefix(mount + "/") else {
-      throw Failure("cgroup root \(path): is not a directory below the cgroup2 mount \(mount); make one there")
+      throw Failure(
+        "cgroup root \(path): is not a directory below the cgroup2 mount \(mount); make one there")
     }
     return CgroupTree(mount: mount, root: root, own: CgroupTree.own(mount: mount) ?? mount)
   }
@@ -56,6 +60,8 @@ enum Preflight {
     var above = path
     while !Files.exists(above) && above != "/" { above = Files.directory(of: above) }
     if linux_filesystem(above) == BPF_FS_MAGIC { return }
-    throw Failure("bpffs \(path): is not on a bpf file system; mount -t bpf bpf /sys/fs/bpf, or name another with --bpffs")
+    throw Failure(
+      "bpffs \(path): is not on a bpf file system; mount -t bpf bpf /sys/fs/bpf, or name another with --bpffs"
+    )
   }
 }

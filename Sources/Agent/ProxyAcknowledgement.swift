@@ -47,6 +47,8 @@ enum Acknowledgement: String, Codable {
   case acknowledged
   /// It answers, but has not asked for its rules yet; it will start with the file that is there.
   case starting
+  /// It answers, and took none of the rules it was given; it refuses every request.
+  case refused
   case notRunning = "not-running"
   /// It runs with the rules of another generation.
   case behind
@@ -75,7 +77,8 @@ struct ProxyRollout {
         let text = Envoy.rules(list, generation: generation)
         let former = try Files.read(paths.rules, limit: 256 << 20)
         let before = ProxyAdmin(path: paths.admin).state(milliseconds: 100)
-        // Envoy needs about a quarter of a millisecond a kilobyte on a quiet machine; a busy one gets four times that.
+        // Envoy needs about a quarter of a millisecond a kilobyte on a quiet machine; a busy one gets four
+        // times that.
         let patience = 500 + text.utf8.count / 1024
         let deadline = Clock.monotonic() + UInt64(patience) * 1_000_000
         all.append(One(name: name, paths: paths, former: former, before: before, deadline: deadline))
@@ -87,7 +90,8 @@ struct ProxyRollout {
     }
   }
 
-  /// Returns when every proxy that runs uses the rules; throws when one will not, after its time is up at the latest.
+  /// Returns when every proxy that runs uses the rules; throws when one will not, after its time is up at the
+  /// latest.
   func confirm() throws(Failure) {
     for one in all where one.before != nil { try confirm(one) }
   }
@@ -109,11 +113,13 @@ struct ProxyRollout {
     while true {
       // Stopped while we waited: nothing to wait for, it starts again with this file.
       guard let now = admin.state(milliseconds: 100) else { return }
-      // Where the number was in use before (by a generation that was taken back), the count must have moved too.
+      // Where the number was in use before (by a generation that was taken back), the count must have moved
+      // too.
       let isNew = before.version != String(generation) || now.success != before.success
       if now.version == String(generation) && isNew { return }
       if now.refused > before.refused {
-        throw Failure("proxy \(one.name): refuses the rules of generation \(generation); its own log says why")
+        throw Failure(
+          "proxy \(one.name): refuses the rules of generation \(generation); its own log says why")
       }
       if Clock.monotonic() >= one.deadline {
         // It answers but has taken nothing at all: still starting.

@@ -13,7 +13,8 @@ enum RunLeftovers {
       guard let runner = runner(path), startTime(of: runner.pid) != runner.startTime else { return nil }
       let cgroup = "\(root)/\(name)"
       if CgroupTree.isPopulated(cgroup) == true { return nil }
-      // Failing to remove the cgroup is no reason to keep the file: it may have been removed by hand, or filled again.
+      // Failing to remove the cgroup is no reason to keep the file: it may have been removed by hand, or
+      // filled again.
       rmdir(cgroup)
       rmdir(Files.directory(of: cgroup))
       return Files.remove(path) ? name : nil

@@ -10,7 +10,8 @@ final class UnixConnection {
   init(_ path: String, method: String, target: String, milliseconds: Int) throws(SystemError) {
     self.path = path
     descriptor = try UnixConnection.connected(path)
-    let request = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    let request =
+      "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     var rest = Array(request.utf8)[...]
     let deadline = Clock.monotonic() + UInt64(milliseconds) * 1_000_000
     while !rest.isEmpty {
@@ -30,7 +31,8 @@ final class UnixConnection {
   /// nil until the answer's head is here.
   var status: Int? { reader.status }
 
-  /// The next piece of the body, empty when only the head came; nil at its end. `milliseconds` nil waits as long as it takes.
+  /// The next piece of the body, empty when only the head came; nil at its end. `milliseconds` nil waits as
+  /// long as it takes.
   func next(milliseconds: Int?) throws(SystemError) -> [UInt8]? {
     if reader.isFinished { return nil }
     let deadline = milliseconds.map { Clock.monotonic() + UInt64($0) * 1_000_000 }
@@ -65,7 +67,9 @@ final class UnixConnection {
     while true {
       let now = Clock.monotonic()
       if now >= deadline { throw SystemError("read answer", path, code: ETIMEDOUT) }
-      guard let piece = try connection.next(milliseconds: Int((deadline - now) / 1_000_000) + 1) else { break }
+      guard let piece = try connection.next(milliseconds: Int((deadline - now) / 1_000_000) + 1) else {
+        break
+      }
       body += piece
       if body.count > limit { throw SystemError("read answer", path, code: EFBIG) }
     }

@@ -1,23 +1,35 @@
+import CDatapath
 import Policy
 
-/// What was refused lately, and who follows what is judged.
+/// What was refused lately, and who follows what is judged. The events are kept as they came: under a flood
+/// most of them are never looked at, so names are found when somebody asks.
 struct VerdictLog {
   static let kept = 256
+  static let maximumFollowers = 16
 
-  private(set) var refusals: [VerdictRecord] = []
   var followers: [Follower] = []
+  private var refusals: [weir_event] = []
   private var limit = RateLimit()
 
-  mutating func take(_ record: VerdictRecord, log: Log) {
+  mutating func take(_ event: weir_event, names: Names, log: Log) {
     if !followers.isEmpty {
-      let line = JSON.text(record)
+      let line = JSON.text(VerdictRecord(event, names: names, wallOffset: Clock.wallOffset()))
       for follower in followers { follower.push(line) }
     }
     // Under audit a denied verdict is one that would have been; it is kept and logged as such.
-    guard record.verdict == "denied" else { return }
-    if refusals.count == VerdictLog.kept { refusals.removeFirst() }
-    refusals.append(record)
-    if limit.admits(at: Clock.monotonic()) { write(record, log) }
+    guard UInt32(event.verdict) == WEIR_DENIED.rawValue else { return }
+    refusals.append(event)
+    // Twice as many before the older half goes, so that a flood does not move the whole array each time.
+    if refusals.count >= 2 * VerdictLog.kept { refusals.removeFirst(VerdictLog.kept) }
+    if limit.admits(at: Clock.monotonic()) {
+      write(VerdictRecord(event, names: names, wallOffset: Clock.wallOffset()), log)
+    }
+  }
+
+  /// The newest last.
+  func lastRefusals(_ names: Names) -> [VerdictRecord] {
+    let offset = Clock.wallOffset()
+    return refusals.suffix(VerdictLog.kept).map { VerdictRecord($0, names: names, wallOffset: offset) }
   }
 
   mutating func reportSuppressed(_ log: Log) {

@@ -1,8 +1,9 @@
 import CLinux
 import Glibc
 
-/// Tells that something may have changed in a set of files and directories, by inotify: in a directory whatever
-/// happens, and for each path the replacement of the name itself, or of a symbolic link on the way to it.
+/// Tells that something may have changed in a set of files and directories, by inotify: in a directory
+/// whatever happens, and for each path the replacement of the name itself, or of a symbolic link on the way
+/// to it.
 final class Watcher {
   private static let mask = UInt32(
     IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF
@@ -26,8 +27,8 @@ final class Watcher {
 
   deinit { close(descriptor) }
 
-  /// Watches these paths and no others from now on. To be called before they are read: a change after this is told.
-  /// Answers what could not be watched.
+  /// Watches these paths and no others from now on. To be called before they are read: a change after this is
+  /// told. Answers what could not be watched.
   func arm(_ paths: [String]) -> [SystemError] {
     var wanted: [String: Interest] = [:]
     for path in paths.map(Files.absolute) {
@@ -62,7 +63,8 @@ final class Watcher {
         while offset + MemoryLayout<inotify_event>.size <= count {
           let event = buffer.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
           let start = offset + MemoryLayout<inotify_event>.size
-          let name = String(decoding: buffer[start..<start + Int(event.len)].prefix { $0 != 0 }, as: UTF8.self)
+          let name = String(
+            decoding: buffer[start..<start + Int(event.len)].prefix { $0 != 0 }, as: UTF8.self)
           if concerns(event, name) { matters = true }
           offset = start + Int(event.len)
         }
@@ -81,8 +83,8 @@ final class Watcher {
     }
   }
 
-  /// The name in its directory, and the same for each symbolic link on the way. Where the directory is missing, the
-  /// nearest one above that is there.
+  /// The name in its directory, and the same for each symbolic link on the way. Where the directory is
+  /// missing, the nearest one above that is there.
   private func addName(_ path: String, hops: Int, to wanted: inout [String: Interest]) {
     var prefix = ""
     let parts = path.split(separator: "/")

@@ -1,3 +1,5 @@
+import Glibc
+
 /// The commands' way to a running agent: its status API.
 struct AgentClient {
   var runDirectory: String
@@ -27,6 +29,8 @@ struct AgentClient {
   }
 
   func unreachable(_ error: SystemError) -> Failure {
-    Failure(error, hint: "is an agent running? start one with `weir agent`, or name its directory with --run-dir")
+    if error.code == EACCES { return Failure(error, hint: "run as root") }
+    return Failure(
+      error, hint: "is an agent running? start one with `weir agent`, or name its directory with --run-dir")
   }
 }

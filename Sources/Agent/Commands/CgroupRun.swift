@@ -31,7 +31,9 @@ final class CgroupRun {
     let wanted = text.contains("/") ? text : "default/\(text)"
     guard let proxy = status.proxies.first(where: { $0.name == wanted }) else {
       let known = status.proxies.map(\.name).sorted().joined(separator: ", ")
-      throw Failure("--proxy \(text): no such Proxy in the agent's files; " + (known.isEmpty ? "they declare none" : "there is \(known)"))
+      throw Failure(
+        "--proxy \(text): no such Proxy in the agent's files; "
+          + (known.isEmpty ? "they declare none" : "there is \(known)"))
     }
     return CgroupRun(wanted, client, cgroup: proxy.cgroup, file: nil)
   }
@@ -51,9 +53,15 @@ final class CgroupRun {
     try makeCgroup()
     if let file { try announce(file) }
     try confirm()
-    do throws(SystemError) { try CgroupRun.move(into: cgroup) } catch { throw Failure(error, hint: "run as root") }
+    do throws(SystemError) { try CgroupRun.move(into: cgroup) } catch {
+      throw Failure(error, hint: "run as root")
+    }
     // Back out before the cgroup is removed; the mount's root takes everybody.
-    defer { if (try? CgroupRun.move(into: former)) == nil { Output.error.write("weir run: cannot leave \(cgroup)\n") } }
+    defer {
+      if (try? CgroupRun.move(into: former)) == nil {
+        Output.error.write("weir run: cannot leave \(cgroup)\n")
+      }
+    }
     let child: pid_t
     do throws(SystemError) { child = try spawn(command, mask: signals.former) } catch { throw Failure(error) }
     return CgroupRun.wait(for: child, signals)
@@ -78,7 +86,9 @@ final class CgroupRun {
     if RunLeftovers.isRunning(path) { throw Failure("\(name): another weir run has this name; take another") }
     let text = Array(file.text(mark: RunLeftovers.mark(pid: getpid())).utf8)
     let draft = "\(client.runDirectory)/draft-\(getpid()).yaml"
-    do throws(SystemError) { try Files.replace(draft, with: text) } catch { throw Failure(error, hint: "run as root") }
+    do throws(SystemError) { try Files.replace(draft, with: text) } catch {
+      throw Failure(error, hint: "run as root")
+    }
     if let problem = Reading(paths: [draft]).problems.first {
       Files.remove(draft)
       throw Failure("\(problem.field.isEmpty ? name : problem.field): \(problem.message)")
@@ -98,7 +108,9 @@ final class CgroupRun {
     if let problem = status.problems.first {
       throw Failure("\(name): the agent rejects its files, nothing was started: \(problem)")
     }
-    if let failure = status.failure { throw Failure("\(name): not in force, nothing was started: \(failure)") }
+    if let failure = status.failure {
+      throw Failure("\(name): not in force, nothing was started: \(failure)")
+    }
     if file == nil {
       if status.proxies.contains(where: { $0.name == name && $0.present }) { return }
     } else {
@@ -106,16 +118,20 @@ final class CgroupRun {
       let id = Cgroup.id(cgroup)
       if known.contains(where: { $0.name == name && $0.present && $0.cgroupId == id }) { return }
     }
-    throw Failure("\(name): the agent does not see \(cgroup); is it another machine's, or in another container?")
+    throw Failure(
+      "\(name): the agent does not see \(cgroup); is it another machine's, or in another container?")
   }
 
   private func removeAll() {
     if CgroupTree.isPopulated(cgroup) == true {
-      // Something the command left in the background: it stays a workload, and the agent removes it when it ends.
+      // Something the command left in the background: it stays a workload, and the agent removes it when it
+      // ends.
       if isFileOurs { Output.error.write("weir run: note: processes of \(name) still run in \(cgroup)\n") }
       return
     }
-    if let file, isFileOurs { Files.remove("\(Configuration.workloads(client.runDirectory))/\(file.fileName)") }
+    if let file, isFileOurs {
+      Files.remove("\(Configuration.workloads(client.runDirectory))/\(file.fileName)")
+    }
     if isCgroupOurs || isFileOurs {
       rmdir(cgroup)
       // The namespace's directory, if this was the last in it.

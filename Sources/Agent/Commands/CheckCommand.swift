@@ -3,7 +3,8 @@ import Policy
 extension Command {
   public static let check = Command(
     name: "check", summary: "validate policy files", usage: "PATH... [-o json]",
-    details: "Reads files and directories as the agent would, without privileges. Exit status 1 when a file is wrong.",
+    details:
+      "Reads files and directories as the agent does, without privileges. Exit status 1 when one is wrong.",
     options: [format]
   ) { arguments throws(Failure) in
     let asJSON = try arguments.wantsJSON()

@@ -20,8 +20,8 @@ public struct Command: Sendable {
     "--bpffs", value: "DIR", "where the agent's pins are (\(Configuration.defaultBpffs))")
   private static let helpOption = Option.flag("-h", "--help", help: "this text")
 
-  /// Runs it on the words after its name. Answers the exit status: 2 after one line on standard error that says what is
-  /// wrong, where, and what to do.
+  /// Runs it on the words after its name. Answers the exit status: 2 after one line on standard error that
+  /// says what is wrong, where, and what to do.
   public func main(_ words: [String]) -> Int32 {
     // A reader that went away ends the output, not the process.
     signal(SIGPIPE, SIG_IGN)
@@ -49,9 +49,11 @@ public struct Command: Sendable {
 
   /// The text of `weir help`.
   public static func overview(_ commands: [Command]) -> String {
-    "usage: weir COMMAND [options]\n\nOne network policy for this machine, enforced from the socket to the request.\n\ncommands:\n"
+    "usage: weir COMMAND [options]\n\n"
+      + "One network policy for this machine, enforced from the socket to the request.\n\ncommands:\n"
       + Table(commands.map { [$0.name, $0.summary] }).text(indent: "  ")
-      + "\n`weir help COMMAND` says more. Exit status: 0 fine, 1 findings, 2 wrong usage or work that could not be done.\n"
+      + "\n`weir help COMMAND` says more.\n"
+      + "Exit status: 0 fine, 1 findings, 2 wrong usage or work that could not be done.\n"
   }
 
   /// The line for a command that does not exist.

@@ -6,7 +6,9 @@ extension Command {
     name: "detach", summary: "end enforcement: remove every program, map and pin", usage: "[--bpffs DIR]",
     details: "Refused while an agent runs. From then on nothing is judged.", options: [bpffs]
   ) { arguments throws(Failure) in
-    if let extra = arguments.positionals.first { throw Failure("\(extra): takes no arguments; name pins with --bpffs") }
+    if let extra = arguments.positionals.first {
+      throw Failure("\(extra): takes no arguments; name pins with --bpffs")
+    }
     let directory = Files.absolute(arguments.last("--bpffs") ?? Configuration.defaultBpffs)
     if !Files.exists(directory) {
       Output.standard.write("nothing is attached: \(directory) is not there\n")

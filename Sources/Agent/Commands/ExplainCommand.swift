@@ -10,9 +10,11 @@ extension Command {
       """,
     options: [
       .value("--from", value: "E", "who connects"), .value("--to", value: "E", "to whom"),
-      .value("--port", value: "PORT/PROTOCOL", "destination port, or an ICMP type (protocol TCP if none is given)"),
+      .value(
+        "--port", value: "PORT/PROTOCOL", "destination port or ICMP type; without a protocol TCP"),
       .value("--method", value: "METHOD", "of an HTTP request (GET)"),
-      .value("--path", value: "PATH", "of an HTTP request (/)"), .value("--host", value: "HOST", "of an HTTP request"),
+      .value("--path", value: "PATH", "of an HTTP request (/)"),
+      .value("--host", value: "HOST", "of an HTTP request"),
       .value("--header", value: "K=V", repeatable: true, "of an HTTP request"), format,
     ]
   ) { arguments throws(Failure) in
@@ -61,7 +63,9 @@ enum ExplainText {
     }
     rows.append(["verdict", explanation.verdict])
     var text = Table(rows).text(coloured: coloured)
-    if explanation.enforced == false { text += "not enforced: \(explanation.why ?? "no proxy takes the flow")\n" }
+    if explanation.enforced == false {
+      text += "not enforced: \(explanation.why ?? "no proxy takes the flow")\n"
+    }
     return text
   }
 

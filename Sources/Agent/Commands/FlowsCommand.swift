@@ -2,14 +2,18 @@ import Policy
 
 extension Command {
   public static let flows = Command(
-    name: "flows", summary: "follow verdicts as they are made", usage: "[-o json] [--count N] [--run-dir DIR]",
-    details: "One line for each new flow, with who, whom, and why; with -o json one object a line. Ends with the agent.",
+    name: "flows", summary: "follow verdicts as they are made",
+    usage: "[-o json] [--count N] [--run-dir DIR]",
+    details:
+      "One line for each new flow: who, whom and why; with -o json one object a line. Ends with the agent.",
     options: [format, .value("--count", value: "N", "end after so many verdicts"), runDirectory]
   ) { arguments throws(Failure) in
     let asJSON = try arguments.wantsJSON()
     var left = Int.max
     if let count = arguments.last("--count") {
-      guard let number = Int(count), number > 0 else { throw Failure("--count \(count): write a number above 0") }
+      guard let number = Int(count), number > 0 else {
+        throw Failure("--count \(count): write a number above 0")
+      }
       left = number
     }
     let client = AgentClient(arguments)
@@ -47,13 +51,16 @@ enum FlowsText {
 
   static func line(_ json: String) -> String {
     if let record = JSON.decode(VerdictRecord.self, Array(json.utf8)) { return padded(row(record)) }
-    if let gap = JSON.decode(Dropped.self, Array(json.utf8)) { return "... \(gap.dropped) verdicts dropped, read faster\n" }
+    if let gap = JSON.decode(Dropped.self, Array(json.utf8)) {
+      return "... \(gap.dropped) verdicts dropped, read faster\n"
+    }
     return json + "\n"
   }
 
   static func row(_ record: VerdictRecord) -> [String] {
     func party(_ name: String, _ address: String?) -> String { name == "outside" ? address ?? name : name }
-    let flow = "\(party(record.source, record.sourceAddress)) -> "
+    let flow =
+      "\(party(record.source, record.sourceAddress)) -> "
       + "\(party(record.destination, record.destinationAddress)) \(record.port)/\(record.protocol)"
     let rule = record.rule.map { $0 + (record.place.map { " (\($0))" } ?? "") } ?? "-"
     return [record.time, record.audit ? "audit" : record.verdict, record.layer, record.reason, flow, rule]
@@ -63,7 +70,8 @@ enum FlowsText {
     var line = ""
     for (index, cell) in cells.enumerated() {
       let width = index < widths.count ? widths[index] : 0
-      line += cell + (index == cells.count - 1 ? "" : String(repeating: " ", count: max(0, width - cell.count) + 2))
+      line +=
+        cell + (index == cells.count - 1 ? "" : String(repeating: " ", count: max(0, width - cell.count) + 2))
     }
     return line + "\n"
   }

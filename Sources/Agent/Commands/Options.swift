@@ -12,7 +12,9 @@ public struct Option: Sendable {
     Option(names: names, value: value, isRepeatable: repeatable, help: help)
   }
 
-  static func flag(_ names: String..., help: String) -> Option { Option(names: names, value: nil, help: help) }
+  static func flag(_ names: String..., help: String) -> Option {
+    Option(names: names, value: nil, help: help)
+  }
 }
 
 /// A command line after its options were checked against a command's list.

@@ -65,7 +65,8 @@ struct Table {
     case _ where isHeader: code = "1"
     case "allowed", "acknowledged", "yes": code = "32"
     case "proxied", "starting", "behind": code = "33"
-    case "denied", "denied-egress", "denied-ingress", "denied-both", "not-running", "no": code = "31"
+    case "denied", "denied-egress", "denied-ingress", "denied-both", "not-running", "refused", "no":
+      code = "31"
     default: return cell
     }
     return "\u{1b}[\(code)m\(cell)\u{1b}[0m"

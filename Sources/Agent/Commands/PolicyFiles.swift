@@ -6,7 +6,8 @@ enum PolicyFiles {
   static func read(_ paths: [String]) throws(Failure) -> Reading {
     if paths.isEmpty { throw Failure("no PATH given; name policy files or directories") }
     for path in paths where !Files.exists(path) {
-      throw Failure(SystemError("open", path, code: 2), hint: "name policy files or directories that are there")
+      throw Failure(
+        SystemError("open", path, code: 2), hint: "name policy files or directories that are there")
     }
     return Reading(paths: paths)
   }
@@ -34,7 +35,8 @@ enum PolicyFiles {
     if let name = name(text), set.endpoints[name] != nil { return .endpoint(name) }
     let known = set.endpoints.keys.map(\.description)
     let near = Nearest.to(text, in: known).prefix(3)
-    let hint = near.isEmpty ? "write NAMESPACE/NAME or ip:ADDRESS" : "did you mean \(near.joined(separator: " or "))?"
+    let hint =
+      near.isEmpty ? "write NAMESPACE/NAME or ip:ADDRESS" : "did you mean \(near.joined(separator: " or "))?"
     throw Failure("\(option) \(text): no such endpoint in the files; \(hint)")
   }
 

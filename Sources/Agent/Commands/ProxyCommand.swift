@@ -3,13 +3,17 @@ import Proxies
 
 extension Command {
   public static let proxy = Command(
-    name: "proxy", summary: "print a proxy's start configuration", usage: "bootstrap NAME [PATH...] [--policies DIR...]",
+    name: "proxy", summary: "print a proxy's start configuration",
+    usage: "bootstrap NAME [PATH...] [--policies DIR...]",
     details: """
-      `weir proxy bootstrap NAMESPACE/NAME` prints the bootstrap of the Proxy of that name in the files, for Envoy's -c.
-      Envoy reads its rules from l7.json in the agent's run directory and does not start before the agent wrote it.
+      `weir proxy bootstrap NAMESPACE/NAME` prints the bootstrap of the Proxy of that name in the files, for
+      Envoy's -c. Envoy reads its rules from l7.json in the agent's run directory and does not start before the
+      agent wrote it.
       Start it with --reject-unknown-dynamic-fields, and below the Proxy's cgroup (`weir run --proxy`).
       """,
-    options: [.value("--policies", value: "DIR", repeatable: true, "where the Proxy is declared"), runDirectory]
+    options: [
+      .value("--policies", value: "DIR", repeatable: true, "where the Proxy is declared"), runDirectory,
+    ]
   ) { arguments throws(Failure) in
     guard arguments.positionals.first == "bootstrap" else {
       throw Failure("\(arguments.positionals.first ?? "nothing"): no such action; there is bootstrap")
@@ -24,7 +28,8 @@ extension Command {
     if !bootstrap.hasSuffix("\n") { bootstrap += "\n" }
     Output.standard.write(bootstrap)
     if !Files.exists(paths.rules) {
-      Output.error.write("weir proxy: note: \(paths.rules) is not there yet; the agent writes it, start that first\n")
+      Output.error.write(
+        "weir proxy: note: \(paths.rules) is not there yet; the agent writes it, start that first\n")
     }
     return 0
   }

@@ -5,21 +5,27 @@ extension Command {
     name: "run", summary: "run a command as a workload, or as a proxy, in a cgroup of its own",
     usage: "--name NAMESPACE/NAME [options] -- COMMAND... | --proxy NAMESPACE/NAME -- COMMAND...",
     details: """
-      Makes the cgroup, tells the agent, waits until the workload is judged, and only then starts the command. Ends with
-      the command and with its exit status, 128 and the signal's number if one ended it. Needs a running agent.
+      Makes the cgroup, tells the agent, waits until the workload is judged, and only then starts the command.
+      Ends with the command and with its exit status, 128 and the signal's number if one ended it. Needs a
+      running agent.
       """,
     options: [
       .value("--name", value: "NAMESPACE/NAME", "the workload's name; without a namespace it is in default"),
       .value("--label", value: "K=V", repeatable: true, "a label"),
       .value("--service-account", value: "NAME", "the service account (default)"),
-      .value("--port", value: "NAME=PORT/PROTOCOL", repeatable: true, "a named port (protocol TCP if none is given)"),
-      .value("--proxy", value: "NAMESPACE/NAME", "run in the cgroup of this Proxy of the files"), runDirectory,
+      .value(
+        "--port", value: "NAME=PORT/PROTOCOL", repeatable: true,
+        "a named port (protocol TCP if none is given)"),
+      .value("--proxy", value: "NAMESPACE/NAME", "run in the cgroup of this Proxy of the files"),
+      runDirectory,
     ]
   ) { arguments throws(Failure) in
     if let extra = arguments.positionals.first {
       throw Failure("\(extra): stands before --; write weir run ... -- COMMAND")
     }
-    guard let command = arguments.rest, !command.isEmpty else { throw Failure("no command given; write it after --") }
+    guard let command = arguments.rest, !command.isEmpty else {
+      throw Failure("no command given; write it after --")
+    }
     let client = AgentClient(arguments)
     if let text = arguments.last("--proxy") {
       for option in ["--name", "--label", "--service-account", "--port"] where arguments.has(option) {
@@ -41,10 +47,12 @@ struct WorkloadFile {
 
   init(_ text: String, _ arguments: Arguments) throws(Failure) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count <= 2, parts.allSatisfy(WorkloadFile.isName), parts.count == 1 || parts[0].utf8.count <= 63,
+    guard parts.count <= 2, parts.allSatisfy(WorkloadFile.isName),
+      parts.count == 1 || parts[0].utf8.count <= 63,
       parts.count == 1 || !parts[0].contains(".")
     else {
-      throw Failure("--name \(text): write NAMESPACE/NAME in lower case letters, digits and -, as in shop/web")
+      throw Failure(
+        "--name \(text): write NAMESPACE/NAME in lower case letters, digits and -, as in shop/web")
     }
     name = parts.count == 2 ? Name(parts[0], parts[1]) : Name("default", parts[0])
     for label in arguments.all("--label") {
@@ -71,16 +79,21 @@ struct WorkloadFile {
     if let serviceAccount { text += "  serviceAccountName: \(JSON.text(serviceAccount))\n" }
     if !ports.isEmpty { text += "  ports:\n" }
     for port in ports {
-      text += "  - name: \(JSON.text(port.name))\n    port: \(port.port)\n    protocol: \(port.protocol.rawValue)\n"
+      text +=
+        "  - name: \(JSON.text(port.name))\n    port: \(port.port)\n    protocol: \(port.protocol.rawValue)\n"
     }
     return text
   }
 
-  /// RFC 1123 as Kubernetes has it for names: lower case letters, digits, `-` and `.`, neither first nor last.
+  /// RFC 1123 as Kubernetes has it for names: lower case letters, digits, `-` and `.`, neither first nor
+  /// last.
   private static func isName(_ text: String) -> Bool {
-    func isInner(_ byte: UInt8) -> Bool { isOuter(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".") }
+    func isInner(_ byte: UInt8) -> Bool {
+      isOuter(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
+    }
     func isOuter(_ byte: UInt8) -> Bool {
-      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
     }
     guard let first = text.utf8.first, let last = text.utf8.last else { return false }
     return text.utf8.count <= 200 && isOuter(first) && isOuter(last) && text.utf8.allSatisfy(isInner)

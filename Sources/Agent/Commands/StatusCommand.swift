@@ -11,11 +11,14 @@ extension Command {
     do throws(Failure) { status = try AgentClient(arguments).ask("GET", "/status", as: Status.self) } catch {
       let directory = arguments.last("--bpffs") ?? Configuration.defaultBpffs
       // The pins are the enforcement; an agent only changes it.
-      let goesOn = Files.names(in: directory).isEmpty ? "" : "; enforcement continues from the pins in \(directory)"
+      let goesOn =
+        Files.names(in: directory).isEmpty ? "" : "; enforcement continues from the pins in \(directory)"
       throw Failure(error.description + goesOn)
     }
     Output.standard.write(
-      asJSON ? JSON.text(status, pretty: true) + "\n" : StatusText.text(status, coloured: Output.standard.isColoured))
+      asJSON
+        ? JSON.text(status, pretty: true) + "\n"
+        : StatusText.text(status, coloured: Output.standard.isColoured))
     let isBehind = status.proxies.contains { $0.acknowledgement != .acknowledged }
     return status.inForce && !isBehind ? 0 : 1
   }
@@ -59,7 +62,9 @@ enum StatusText {
       ["agent", "weir \(status.version), pid \(status.pid), since \(status.started)"],
     ]
     if let failure = status.failure { rows.append(["failure", failure]) }
-    let lost = status.losses.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+    let lost = status.losses.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
+      "\($0.value) \($0.key)"
+    }
     rows.append(["lost", lost.isEmpty ? "nothing" : lost.joined(separator: ", ")])
     var text = Table(rows).text()
     func section(_ title: String, _ rows: [[String]], _ header: [String]) {
@@ -71,13 +76,18 @@ enum StatusText {
     }
     section(
       "proxies",
-      status.proxies.map { [$0.name, $0.acknowledgement.rawValue, $0.generation ?? "-", or($0.listen), $0.cgroup] },
+      status.proxies.map {
+        [$0.name, $0.acknowledgement.rawValue, $0.generation ?? "-", or($0.listen), $0.cgroup]
+      },
       ["NAME", "STATE", "GENERATION", "LISTENS", "CGROUP"])
     section(
       "programs, as the kernel reports them",
-      status.programs.map { [$0.name, $0.hook, "\($0.programId)", "\($0.linkId)", $0.cgroupId == 0 ? "-" : "\($0.cgroupId)"] },
+      status.programs.map {
+        [$0.name, $0.hook, "\($0.programId)", "\($0.linkId)", $0.cgroupId == 0 ? "-" : "\($0.cgroupId)"]
+      },
       ["NAME", "HOOK", "PROGRAM", "LINK", "CGROUP"])
-    section("maps", status.maps.map { [$0.name, "\($0.entries)", "\($0.maxEntries)"] }, ["NAME", "ENTRIES", "OF"])
+    section(
+      "maps", status.maps.map { [$0.name, "\($0.entries)", "\($0.maxEntries)"] }, ["NAME", "ENTRIES", "OF"])
     section(
       "last refusals", status.refusals.suffix(10).map(FlowsText.row), FlowsText.header)
     return text
