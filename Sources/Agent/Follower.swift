@@ -10,10 +10,10 @@ final class Follower {
 
   fileprivate(set) var isClosed = false
   var connection: OpaquePointer?
+  /// Called when the connection has something to send again.
+  var resumed: () -> Void = {}
   /// Called once, when the connection is gone.
   var closed: () -> Void = {}
-  /// Called when there is something to send again: libmicrohttpd acts on it in its next run only.
-  var resumed: () -> Void = {}
   /// As `closed`, for who feeds the stream.
   private let onClosed: () -> Void
   private var waiting: [UInt8] = []

@@ -28,8 +28,8 @@ final class HTTPServer {
   private let loop: EventLoop
   private var descriptor: Int32 = -1
   private var followers: [Follower] = []
-  /// A follower has something to send, which no descriptor tells.
-  private var isResumed = false
+  /// A stream was woken. Without threads libmicrohttpd does not make its descriptor readable for that.
+  private var isRunDue = false
 
   /// Takes the listening socket over.
   init(listener: Int32, loop: EventLoop, routes: Routes) throws(SystemError) {
@@ -63,6 +63,7 @@ final class HTTPServer {
   }
 
   private func run() {
+    isRunDue = false
     if let daemon { MHD_run(daemon) }
   }
 
@@ -70,14 +71,10 @@ final class HTTPServer {
   /// for it twice.
   private func untilTimeout() -> Int32? {
     var milliseconds: UInt64 = 0
-    guard let daemon else { return nil }
-    if isResumed {
-      isResumed = false
-      MHD_run(daemon)
-    }
-    guard MHD_get_timeout(daemon, &milliseconds) == MHD_Result.YES else { return nil }
+    if isRunDue { run() }
+    guard let daemon, MHD_get_timeout(daemon, &milliseconds) == MHD_Result.YES else { return nil }
     if milliseconds > 0 { return Int32(clamping: milliseconds) }
-    MHD_run(daemon)
+    run()
     return MHD_get_timeout(daemon, &milliseconds) == MHD_Result.YES ? Int32(clamping: milliseconds) : nil
   }
 
@@ -136,8 +133,8 @@ final class HTTPServer {
       code = 200
       contentType = "application/x-ndjson"
       follower.connection = connection
-      follower.closed = { [unowned self] in followers.removeAll { $0 === follower } }
-      follower.resumed = { [unowned self] in isResumed = true }
+      follower.resumed = { [weak self] in self?.isRunDue = true }
+      follower.closed = { [weak self] in self?.followers.removeAll { $0 === follower } }
       followers.append(follower)
       made = MHD_create_response_from_callback(
         UInt64.max, 8192, Follower.read, Unmanaged.passRetained(follower).toOpaque(), Follower.released)

@@ -34,11 +34,18 @@ struct Log {
       $0.value > 0x20 && $0.value < 0x7f && $0 != "\"" && $0 != "=" && $0 != "\\"
     }
     if plain && !value.isEmpty { return value }
-    var text = "\""
+    let escapedQuotes = value.unicodeScalars.reduce(into: "") { text, scalar in
+      if scalar == "\"" || scalar == "\\" { text += "\\" }
+      text.unicodeScalars.append(scalar)
+    }
+    return "\"" + oneLine(escapedQuotes) + "\""
+  }
+
+  /// Control characters as escapes, everything else as it is.
+  static func oneLine(_ value: String) -> String {
+    var text = ""
     for scalar in value.unicodeScalars {
       switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
       case "\n": text += "\\n"
       case "\r": text += "\\r"
       case "\t": text += "\\t"
@@ -46,7 +53,7 @@ struct Log {
       default: text.unicodeScalars.append(scalar)
       }
     }
-    return text + "\""
+    return text
   }
 
   /// C0, DEL, C1, the line separators and the marks that turn the direction of writing.

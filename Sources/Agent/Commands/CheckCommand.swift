@@ -35,7 +35,7 @@ struct CheckReport: Codable {
   }
 
   var text: String {
-    var text = errors.map { "\($0)\n" }.joined()
+    var text = errors.map { Log.oneLine($0.description) + "\n" }.joined()
     let wrong = errors.count == 1 ? "1 error" : "\(errors.count) errors"
     text += "\(files) files, \(objects) objects, \(errors.isEmpty ? "no errors" : wrong)\n"
     return text

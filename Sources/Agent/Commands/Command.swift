@@ -33,7 +33,7 @@ public struct Command: Sendable {
       }
       return try body(arguments)
     } catch {
-      Output.error.write("weir \(name): \(error)\n")
+      Output.error.write("weir \(name): \(Log.oneLine(error.description))\n")
       return 2
     }
   }
@@ -59,6 +59,6 @@ public struct Command: Sendable {
   /// The line for a command that does not exist.
   public static func unknown(_ word: String, _ commands: [Command]) -> String {
     let near = Nearest.to(word, in: commands.map(\.name)).first
-    return "weir: \(word): no such command; " + (near.map { "did you mean \($0)?" } ?? "see weir help") + "\n"
+    return "weir: \(Log.oneLine(word)): no such command; " + (near.map { "did you mean \($0)?" } ?? "see weir help") + "\n"
   }
 }

@@ -16,7 +16,7 @@ enum PolicyFiles {
   static func readValid(_ paths: [String]) throws(Failure) -> PolicySet {
     let reading = try read(paths)
     guard let last = reading.problems.last else { return reading.set }
-    for problem in reading.problems.dropLast() { Output.error.write("\(problem)\n") }
+    for problem in reading.problems.dropLast() { Output.error.write(Log.oneLine(problem.description) + "\n") }
     throw Failure(last.description)
   }
 

@@ -72,7 +72,7 @@ enum StatusText {
       text += "\n\(title)\n" + Table(rows, header: header).text(indent: "  ", coloured: coloured)
     }
     if !status.problems.isEmpty {
-      text += "\nproblems\n" + status.problems.map { "  \($0)\n" }.joined()
+      text += "\nproblems\n" + status.problems.map { "  \(Log.oneLine($0.description))\n" }.joined()
     }
     section(
       "proxies",
