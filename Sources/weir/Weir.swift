@@ -8,6 +8,8 @@ struct Weir {
   ]
 
   static func main() {
+    // A reader that went away ends the output, not the process.
+    signal(SIGPIPE, SIG_IGN)
     exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 

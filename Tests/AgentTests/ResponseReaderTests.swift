@@ -4,7 +4,8 @@ import Testing
 
 struct ResponseReaderTests {
   private let chunked =
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: v\r\n\r\n"
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + "3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: v\r\n\r\n"
 
   @Test(arguments: [1, 2, 7, 1000])
   func chunksAreJoinedHoweverTheyArrive(size: Int) throws {

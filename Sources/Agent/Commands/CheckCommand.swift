@@ -36,9 +36,9 @@ struct CheckReport: Codable {
 
   var text: String {
     var text = errors.map { Log.oneLine($0.description) + "\n" }.joined()
-    let wrong = errors.count == 1 ? "1 error" : "\(errors.count) errors"
-    text += "\(files) files, \(objects) objects, \(errors.isEmpty ? "no errors" : wrong)\n"
-    return text
+    func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+    text += "\(count(files, "file")), \(count(objects, "object")), "
+    return text + (errors.isEmpty ? "no errors\n" : "\(count(errors.count, "error"))\n")
   }
 
   /// Whether the set fits into the tables, were every workload and proxy here.

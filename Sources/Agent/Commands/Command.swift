@@ -1,5 +1,3 @@
-import Glibc
-
 /// One subcommand: what it is called, what it takes, and what it does.
 public struct Command: Sendable {
   public var name: String
@@ -23,8 +21,6 @@ public struct Command: Sendable {
   /// Runs it on the words after its name. Answers the exit status: 2 after one line on standard error that
   /// says what is wrong, where, and what to do.
   public func main(_ words: [String]) -> Int32 {
-    // A reader that went away ends the output, not the process.
-    signal(SIGPIPE, SIG_IGN)
     do throws(Failure) {
       let arguments = try Arguments.parse(words, options: options + [Command.helpOption])
       if arguments.has("-h") {

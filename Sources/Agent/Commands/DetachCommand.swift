@@ -27,7 +27,7 @@ extension Command {
   /// A running agent holds a lock on the directory.
   private static func refuseWhileLocked(_ directory: String) throws(Failure) {
     let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if descriptor < 0 { throw Failure(SystemError("open", directory)) }
+    if descriptor < 0 { throw Failure(SystemError("open", directory), hint: "run as root") }
     defer { close(descriptor) }
     if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
       throw Failure("\(directory): an agent is running; stop it first")
