@@ -246,6 +246,8 @@ __noinline int tcp_packet(struct __sk_buff *skb, struct seat *seat, struct socke
 
 	if (!now || !seat || !state)
 		return DROP;
+	if (seat->flow.resets)
+		return PASS; /* it can only end a connection, and whose it was is no longer to be found */
 	if (seat->listening) {
 		if (!seat->inbound)
 			return PASS; /* SYN-ACK and RST: what they answer was judged */
@@ -255,8 +257,6 @@ __noinline int tcp_packet(struct __sk_buff *skb, struct seat *seat, struct socke
 			report(&seat->decision, &seat->flow);
 		return pass_or_drop(seat);
 	}
-	if (seat->flow.resets && !seat->inbound)
-		return PASS; /* ending it is what is wanted; the peer is to know */
 	if (!state->role)
 		state->role = role_of(skb, seat);
 	if (state->generation == now->generation)

@@ -5,7 +5,7 @@
 #include "owner.h"
 #include "report.h"
 
-extern int bpf_sock_destroy(struct sock_common *sk) __ksym;
+extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak; /* since 6.5 */
 
 static const char line[] = "1\n";
 

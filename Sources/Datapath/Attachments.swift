@@ -26,7 +26,8 @@ struct Attachments {
     for (hook, pinned) in plan {
       guard let program = try program(for: hook) else { continue }
       try session.put(
-        program, at: pins.link(hook.name), cgroup: hook.place == .root ? (directory, root) : nil, over: pinned)
+        program, at: pins.link(hook.name), cgroup: hook.place == .root ? (directory, root) : nil, over: pinned
+      )
     }
     try adoptProxies(session)
   }

@@ -73,7 +73,9 @@ public enum Cgroup {
     }
     for mount in mounts() {
       var root = stat()
-      guard stat(mount, &root) == 0, root.st_dev == about.st_dev, root.st_ino == about.st_ino else { continue }
+      guard stat(mount, &root) == 0, root.st_dev == about.st_dev, root.st_ino == about.st_ino else {
+        continue
+      }
       throw DatapathError(
         step: step, subject: path, code: EINVAL,
         advice: "the mount's own root would put every process under judgement: "

@@ -19,7 +19,8 @@ struct LinkReport {
     // Pins of maps and programs answer this call too, with their own structure, so the type is asked by the
     // pin.
     guard ["bpf-link", "bpf_link"].contains(Descriptor.kind(link.raw)) else {
-      throw DatapathError(step: "adopt", subject: path, code: EINVAL, advice: "not a link; run weir detach first")
+      throw DatapathError(
+        step: "adopt", subject: path, code: EINVAL, advice: "not a link; run weir detach first")
     }
     try check(bpf_obj_get_info_by_fd(link.raw, &info, &size), "ask about link", path)
     id = info.id
@@ -91,7 +92,8 @@ final class LinkSession {
     guard let place = Cgroup.find(id, below: try Cgroup.mount()) else { return .dead }
     throw DatapathError(
       step: "adopt", subject: path, code: EEXIST,
-      advice: "it enforces at another cgroup, \(place): name that one as cgroup root, or run weir detach first")
+      advice:
+        "it enforces at another cgroup, \(place): name that one as cgroup root, or run weir detach first")
   }
 
   /// Puts a program at a pinned place: in the existing link where there is one, so that there is no moment

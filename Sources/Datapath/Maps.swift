@@ -109,7 +109,7 @@ struct Map {
         let entries = min(room.entries * 4, maxEntries)
         room.free()
         room = Room(entries: entries, keySize, valueSize)
-      case -EOPNOTSUPP where first, -EINVAL where first, -524 where first:  // 524: ENOTSUPP, which only the kernel knows
+      case -EOPNOTSUPP where first, -EINVAL where first, -notSupported where first:
         return try oneByOne(room, body)
       default:
         try check(answer, "read map", name)
@@ -148,3 +148,6 @@ struct Map {
     }
   }
 }
+
+/// What map types without batches answer; the kernel's own number, unknown to libc.
+let notSupported: Int32 = 524

@@ -149,7 +149,8 @@ final class LoadedObject {
     guard let map = bpf_object__find_map_by_name(raw, section), let btf = bpf_object__btf(raw),
       let start = bpf_map__initial_value(map, &size)
     else {
-      throw DatapathError(step: "find section", subject: section, code: ENOENT, advice: "not in the BPF object")
+      throw DatapathError(
+        step: "find section", subject: section, code: ENOENT, advice: "not in the BPF object")
     }
     let kind: Int = BTF_KIND_DATASEC
     let id = try check(btf__find_by_name_kind(btf, section, UInt32(kind)), "find section", section)
@@ -178,7 +179,8 @@ final class LoadedObject {
     code: Int32, words: [String], log: String, mapDirectory: String
   ) -> DatapathError {
     if let line = words.first(where: { $0.contains("reuse pinned map") }) {
-      let path = line.split(separator: "'").first { $0.hasPrefix(mapDirectory) }.map(String.init) ?? mapDirectory
+      let path =
+        line.split(separator: "'").first { $0.hasPrefix(mapDirectory) }.map(String.init) ?? mapDirectory
       return DatapathError(
         step: "adopt map", subject: path, code: code,
         advice: "pinned with another shape by another build of weir: run weir detach first", log: log)

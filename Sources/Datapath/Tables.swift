@@ -91,7 +91,7 @@ struct Tables {
     if answer == 0 { return }
     // EINVAL is what a kernel says whose map type takes no batches; anything wrong with an entry shows below
     // too.
-    guard [-EOPNOTSUPP, -EINVAL, -524].contains(answer) else { throw failed(answer, name, rows.count) }
+    guard [-EOPNOTSUPP, -EINVAL, -notSupported].contains(answer) else { throw failed(answer, name, rows.count) }
     for row in rows {
       var (key, value) = row
       let answer = bpf_map_update_elem(inner.raw, &key, &value, UInt64(BPF_ANY))

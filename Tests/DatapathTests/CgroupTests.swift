@@ -5,7 +5,8 @@ import Testing
 @testable import Datapath
 
 @Suite struct Reading {
-  @Test(arguments: [("getsockopt_p3", "getsockopt", 3), ("bind4_p12", "bind4", 12)] as [(String, String, UInt32)])
+  @Test(
+    arguments: [("getsockopt_p3", "getsockopt", 3), ("bind4_p12", "bind4", 12)] as [(String, String, UInt32)])
   func `a proxy's pin has its number at the end`(pin: String, name: String, number: UInt32) {
     #expect(Pins.parse(pin) == (name, number))
     #expect(Pins("/d").link(name, proxy: number) == "/d/v\(WEIR_LAYOUT)/links/\(pin)")
@@ -17,7 +18,8 @@ import Testing
   }
 
   @Test func `an error is one line that names the step, the object and the errno`() {
-    let error = DatapathError(step: "attach ingress to", subject: "/a", code: EPERM, advice: "needs CAP_NET_ADMIN")
+    let error = DatapathError(
+      step: "attach ingress to", subject: "/a", code: EPERM, advice: "needs CAP_NET_ADMIN")
     #expect(error.description == "attach ingress to /a: EPERM (needs CAP_NET_ADMIN)")
     #expect(
       DatapathError(step: "open", subject: "/b", code: ENOENT, log: "more\nlines").description

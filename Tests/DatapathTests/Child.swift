@@ -57,7 +57,8 @@ final class Child {
         return String(decoding: unread[..<end], as: UTF8.self)
       }
       guard try gather(until: deadline) else {
-        throw LabError("no line from \(pid), which said: \(String(decoding: complaints, as: UTF8.self))", code: EPIPE)
+        throw LabError(
+          "no line from \(pid), which said: \(String(decoding: complaints, as: UTF8.self))", code: EPIPE)
       }
     }
   }
@@ -99,7 +100,8 @@ final class Child {
     let left = deadline - Child.now()
     guard left > 0, poll(&polled, 2, Int32(left * 1000) + 1) >= 0 || errno == EINTR else {
       kill()
-      throw LabError("\(pid) took too long; it said: \(String(decoding: complaints, as: UTF8.self))", code: ETIMEDOUT)
+      throw LabError(
+        "\(pid) took too long; it said: \(String(decoding: complaints, as: UTF8.self))", code: ETIMEDOUT)
     }
     if polled[0].revents != 0 { closed.output = !take(output, into: &unread) }
     if polled[1].revents != 0 { closed.errors = !take(errors, into: &complaints) }
@@ -134,7 +136,8 @@ final class Child {
     static func spawn(_ words: [String]) -> Started {
       var ends = [Int32](repeating: -1, count: 6)
       for pair in 0..<3 {
-        guard ends.withUnsafeMutableBufferPointer({ pipe($0.baseAddress?.advanced(by: pair * 2)) }) == 0 else {
+        guard ends.withUnsafeMutableBufferPointer({ pipe($0.baseAddress?.advanced(by: pair * 2)) }) == 0
+        else {
           return Started(failure: errno)
         }
       }

@@ -37,7 +37,8 @@ extension Lab {
       (
         id,
         weir_workload(
-          workload: 0, identity: 0, class_: 0, target: 0, kind: UInt8(WEIR_KIND_PROXY.rawValue), proxy: number)
+          workload: 0, identity: 0, class_: 0, target: 0, kind: UInt8(WEIR_KIND_PROXY.rawValue), proxy: number
+        )
       ))
     entries.proxies.append(
       (
@@ -81,7 +82,8 @@ extension Entries {
   ) {
     let prefix: UInt32 = transport == nil ? 32 : port == nil ? 48 : 64
     let key = weir_ports_key(
-      prefixlen: prefix, ports: function, protocol: UInt8(transport ?? 0), pad: 0, port: (port ?? 0).bigEndian)
+      prefixlen: prefix, ports: function, protocol: UInt8(transport ?? 0), pad: 0, port: (port ?? 0).bigEndian
+    )
     ports.append((key, ruling))
   }
 
@@ -98,16 +100,19 @@ extension Entries {
 extension weir_ruling {
   static func allowed(rule: UInt32 = 1) -> weir_ruling {
     weir_ruling(
-      rule: rule, verdict: UInt8(WEIR_ALLOWED.rawValue), reason: UInt8(WEIR_REASON_RULE.rawValue), proxy: 0, pad: 0)
+      rule: rule, verdict: UInt8(WEIR_ALLOWED.rawValue), reason: UInt8(WEIR_REASON_RULE.rawValue), proxy: 0,
+      pad: 0)
   }
 
   static func denied(rule: UInt32 = 0, reason: weir_reason = WEIR_REASON_NO_RULE) -> weir_ruling {
-    weir_ruling(rule: rule, verdict: UInt8(WEIR_DENIED.rawValue), reason: UInt8(reason.rawValue), proxy: 0, pad: 0)
+    weir_ruling(
+      rule: rule, verdict: UInt8(WEIR_DENIED.rawValue), reason: UInt8(reason.rawValue), proxy: 0, pad: 0)
   }
 
   static func proxied(rule: UInt32 = 1, proxy: UInt8) -> weir_ruling {
     weir_ruling(
-      rule: rule, verdict: UInt8(WEIR_PROXIED.rawValue), reason: UInt8(WEIR_REASON_L7_RULE.rawValue), proxy: proxy,
+      rule: rule, verdict: UInt8(WEIR_PROXIED.rawValue), reason: UInt8(WEIR_REASON_L7_RULE.rawValue),
+      proxy: proxy,
       pad: 0)
   }
 }

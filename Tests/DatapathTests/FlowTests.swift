@@ -22,15 +22,16 @@ extension Kernel {
 
     @Test func `a refusal is counted, reported and wakes whoever waits for events`() throws {
       try Lab.use { lab in
-        let netns = try lab.namespace()
         let web = try lab.workload("web", number: 41)
-        #expect(try lab.run(in: "web", netns: netns, connect(8080)).stdout == "ECONNREFUSED\n", "nothing installed yet")
+        #expect(
+          try lab.run(in: "web", connect(8080)).stdout == "ECONNREFUSED\n",
+          "nothing installed yet")
         lab.entries.pair(subject: web.number, .egress, peer: 0, ports: 1)
         lab.entries.ruling(1, .denied(rule: 77))
         let generation = try lab.install()
         do {
           let datapath = try lab.datapath()
-          #expect(try lab.run(in: "web", netns: netns, connect(8080)).stdout == "EPERM\n")
+          #expect(try lab.run(in: "web", connect(8080)).stdout == "EPERM\n")
 
           var waiting = pollfd(fd: datapath.eventDescriptor, events: Int16(POLLIN), revents: 0)
           #expect(poll(&waiting, 1, 5000) == 1)
@@ -40,7 +41,8 @@ extension Kernel {
           let event = try #require(events.first)
           #expect(events.count == 1)
           #expect(event.generation == generation && event.rule == 77 && event.source == 41)
-          #expect(event.verdict == UInt8(WEIR_DENIED.rawValue) && event.direction == UInt8(WEIR_EGRESS.rawValue))
+          #expect(
+            event.verdict == UInt8(WEIR_DENIED.rawValue) && event.direction == UInt8(WEIR_EGRESS.rawValue))
           #expect(event.destination_port == UInt16(8080).bigEndian)
           #expect(poll(&waiting, 1, 0) == 0, "drained")
           #expect(try datapath.maps().first { $0.name == "events" }?.entries == 0)
@@ -52,13 +54,16 @@ extension Kernel {
         }
 
         lab.drop()
-        #expect(try lab.run(in: "web", netns: netns, connect(8080)).stdout == "EPERM\n", "enforced without an agent")
+        #expect(
+          try lab.run(in: "web", connect(8080)).stdout == "EPERM\n", "enforced without an agent"
+        )
         try Datapath.detach(directory: lab.directory)
-        #expect(try lab.run(in: "web", netns: netns, connect(8080)).stdout == "ECONNREFUSED\n", "nothing is left")
+        #expect(
+          try lab.run(in: "web", connect(8080)).stdout == "ECONNREFUSED\n", "nothing is left")
       }
     }
 
-    @Test func `sockets open before their workload was known are enrolled in every network namespace`() throws {
+    @Test func `sockets that were open before are enrolled in every network namespace`() throws {
       try Lab.use { lab in
         let script = """
           import socket, sys
@@ -83,7 +88,6 @@ extension Kernel {
 
     @Test func `a connection that a new generation refuses is ended at once`() throws {
       try Lab.use { lab in
-        let netns = try lab.namespace()
         let server = """
           import socket, sys
           s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True)
@@ -99,9 +103,9 @@ extension Kernel {
         let api = try lab.workload("api", number: 1)
         let web = try lab.workload("web", number: 2)
         try lab.install()
-        let listening = try lab.spawn(in: "api", netns: netns, ["python3", "-c", server])
+        let listening = try lab.spawn(in: "api", ["python3", "-c", server])
         let port = try listening.line()
-        let open = try lab.spawn(in: "web", netns: netns, ["python3", "-c", client, port])
+        let open = try lab.spawn(in: "web", ["python3", "-c", client, port])
         #expect(try open.line() == "open")
         #expect(try lab.datapath().connections().contains { $0.0.source == 2 && $0.0.destination == 1 })
 
@@ -117,18 +121,17 @@ extension Kernel {
 
     @Test func `events of allowed flows come only while somebody follows`() throws {
       try Lab.use { lab in
-        let netns = try lab.namespace()
         try lab.workload("web", number: 1)
         lab.entries.pair(subject: 1, .egress, peer: 0, ports: 1)
         lab.entries.ruling(1, .allowed(rule: 5))
         try lab.install()
         let datapath = try lab.datapath()
         var seen = 0
-        #expect(try lab.run(in: "web", netns: netns, connect(8080)).stdout == "ECONNREFUSED\n")
+        #expect(try lab.run(in: "web", connect(8080)).stdout == "ECONNREFUSED\n")
         try datapath.drainEvents { _ in seen += 1 }
         #expect(seen == 0)
         try datapath.setFollowers(1)
-        #expect(try lab.run(in: "web", netns: netns, connect(8080)).stdout == "ECONNREFUSED\n")
+        #expect(try lab.run(in: "web", connect(8080)).stdout == "ECONNREFUSED\n")
         try datapath.drainEvents { event in seen += event.rule == 5 ? 1 : 0 }
         #expect(seen == 1)
       }

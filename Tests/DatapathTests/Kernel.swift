@@ -14,7 +14,9 @@ enum Observed {
     let pins = Pins(lab.directory)
     var links: [String: LinkReport] = [:]
     for name in names(in: pins.links) {
-      guard case .alive(_, let report) = try LinkSession.look("\(pins.links)/\(name)", cgroup: nil) else { continue }
+      guard case .alive(_, let report) = try LinkSession.look("\(pins.links)/\(name)", cgroup: nil) else {
+        continue
+      }
       links[name] = report
     }
     return links
@@ -25,7 +27,8 @@ enum Observed {
     try [
       BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_SENDMSG,
       BPF_CGROUP_INET_SOCK_CREATE, BPF_CGROUP_SOCK_OPS, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS,
-      BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET6_BIND, BPF_CGROUP_INET4_GETPEERNAME, BPF_CGROUP_INET6_GETPEERNAME,
+      BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET6_BIND, BPF_CGROUP_INET4_GETPEERNAME,
+      BPF_CGROUP_INET6_GETPEERNAME,
       BPF_CGROUP_GETSOCKOPT, BPF_CGROUP_SETSOCKOPT,
     ].reduce(0) { try $0 + Inspector.effective(cgroup, $1).count }
   }

@@ -41,6 +41,8 @@ final class Lab {
   var entries = Entries()
   private(set) var children: [Child] = []
   private var namespaces: [Int32] = []
+  /// Where processes run unless told otherwise, so that no test meets another's ports or the host's.
+  private var home: Int32?
   private var running: Datapath?
 
   private static let prefix = "weir-test-"
@@ -119,7 +121,8 @@ final class Lab {
 
   // MARK: Processes
 
-  /// Runs a command in a cgroup below the root (nil: in the test's own) to its end, at most `seconds`.
+  /// Runs a command in a cgroup below the root (nil: in the test's own) to its end, at most `seconds`; `netns` nil:
+  /// in the lab's own network namespace.
   func run(
     in cgroup: String?, netns: Int32? = nil, seconds: Double = 10, _ command: [String]
   ) throws -> (status: Int32, stdout: String, stderr: String) {
@@ -130,7 +133,9 @@ final class Lab {
   /// Starts a command in the background; it is killed with the lab at the latest.
   func spawn(in cgroup: String?, netns: Int32? = nil, _ command: [String]) throws -> Child {
     let path = try cgroup.map { try self.cgroup($0) }
-    let child = try Child(command, cgroup: path, netns: netns)
+    let place = try netns ?? home ?? namespace()
+    if netns == nil { home = place }
+    let child = try Child(command, cgroup: path, netns: place)
     children.append(child)
     return child
   }

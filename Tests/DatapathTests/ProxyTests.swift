@@ -6,7 +6,9 @@ import Testing
 
 extension Kernel {
   @Suite struct Proxies {
-    static let hooks: Set<String> = ["bind4", "bind6", "getpeername4", "getpeername6", "getsockopt", "setsockopt"]
+    static let hooks: Set<String> = [
+      "bind4", "bind6", "getpeername4", "getpeername6", "getsockopt", "setsockopt",
+    ]
 
     /// The links that are on a proxy's cgroup, by name.
     private func links(_ lab: Lab, at path: String) throws -> [String: AttachedProgram] {

@@ -39,7 +39,7 @@ extension Kernel {
       }
     }
 
-    @Test func `a pin directory that is not on bpffs is refused by a sentence that says how to mount one`() throws {
+    @Test func `a pin directory that is not on bpffs is refused, and how to mount one is said`() throws {
       try Lab.use { lab in
         let error = try #require(refusal("/tmp/weir-test-pins", lab.root))
         #expect(error.description.contains("mount -t bpf bpf /tmp/weir-test-pins"))

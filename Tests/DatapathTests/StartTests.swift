@@ -21,7 +21,9 @@ extension Kernel {
         #expect(Dictionary(uniqueKeysWithValues: programs.map { ($0.name, $0.hook) }) == Self.attached)
         #expect(programs.allSatisfy { $0.effective })
         let root = try #require(Cgroup.id(lab.root))
-        for program in programs { #expect(program.cgroupId == (program.hook.hasPrefix("tp_btf/") ? 0 : root)) }
+        for program in programs {
+          #expect(program.cgroupId == (program.hook.hasPrefix("tp_btf/") ? 0 : root))
+        }
         #expect(Set(programs.map(\.programId)).count == programs.count)
         #expect(datapath.missing.isEmpty)
         #expect(try datapath.generation() == 0)
@@ -33,9 +35,11 @@ extension Kernel {
         _ = try lab.datapath()
         let pinned = Set(names(in: Pins(lab.directory).maps))
         #expect(
-          pinned.isSuperset(of: Tables.names + [
-            "current", "settings", "connections", "refusals", "losses", "events", "sockets", "exchanges", "senders",
-          ]))
+          pinned.isSuperset(
+            of: Tables.names + [
+              "current", "settings", "connections", "refusals", "losses", "events", "sockets", "exchanges",
+              "senders",
+            ]))
         #expect(!pinned.contains { $0.contains("rodata") || $0.contains("bss") })
       }
     }

@@ -21,12 +21,20 @@ extension Kernel {
     @Test func `an installed generation is in force and reads back entry for entry`() throws {
       try Lab.use { lab in
         var entries = Entries()
-        entries.workloads = [(5, weir_workload(workload: 1, identity: 2, class_: 3, target: 4, kind: 1, proxy: 0))]
-        try entries.address("10.1.2.3", weir_address(workload: 9, identity: 8, class_: 7, subject: 6, cell: 5, target: 4, pad: 0))
-        try entries.address("0.0.0.0/0", weir_address(workload: 0, identity: 0, class_: 1, subject: 0, cell: 1, target: 0, pad: 0))
+        entries.workloads = [
+          (5, weir_workload(workload: 1, identity: 2, class_: 3, target: 4, kind: 1, proxy: 0))
+        ]
+        try entries.address(
+          "10.1.2.3",
+          weir_address(workload: 9, identity: 8, class_: 7, subject: 6, cell: 5, target: 4, pad: 0))
+        try entries.address(
+          "0.0.0.0/0",
+          weir_address(workload: 0, identity: 0, class_: 1, subject: 0, cell: 1, target: 0, pad: 0))
         entries.cells = [(weir_cell_key(class_: 3, cell: 5), 11)]
         entries.identities = [(2, weir_identity(class_: 3, workload: 1))]
-        entries.proxies = [(1, weir_proxy(addr4: try .parse("127.0.0.1"), addr6: try .parse("::1"), port: 80, pad: 0))]
+        entries.proxies = [
+          (1, weir_proxy(addr4: try .parse("127.0.0.1"), addr6: try .parse("::1"), port: 80, pad: 0))
+        ]
         entries.pair(subject: 3, .egress, peer: 7, ports: 12)
         entries.ruling(12, .denied(rule: 13))
         entries.ruling(12, protocol: 6, port: 80, .allowed(rule: 14))
@@ -36,14 +44,18 @@ extension Kernel {
         let workload = try #require(try rows(lab, "workloads", UInt64.self, weir_workload.self).first)
         #expect(workload.0 == 5 && workload.1.class_ == 3 && workload.1.target == 4)
         let addresses = try rows(lab, "addresses", weir_address_key.self, weir_address.self)
-        #expect(Dictionary(uniqueKeysWithValues: addresses.map { ($0.0.prefixlen, $0.1.class_) }) == [128: 7, 96: 1])
+        #expect(
+          Dictionary(uniqueKeysWithValues: addresses.map { ($0.0.prefixlen, $0.1.class_) }) == [
+            128: 7, 96: 1,
+          ])
         #expect(try rows(lab, "cells", weir_cell_key.self, UInt32.self).map(\.1) == [11])
         #expect(try rows(lab, "identities", UInt32.self, weir_identity.self).map(\.1.class_) == [3])
         #expect(try rows(lab, "proxies", UInt32.self, weir_proxy.self).map(\.1.port) == [80])
         let pair = try #require(try rows(lab, "pairs", weir_pair_key.self, UInt32.self).first)
         #expect(pair.0.subject == 3 && pair.0.peer == 7 && pair.0.direction == 1 && pair.1 == 12)
         let ports = try rows(lab, "ports", weir_ports_key.self, weir_ruling.self)
-        #expect(Dictionary(uniqueKeysWithValues: ports.map { ($0.0.prefixlen, $0.1.rule) }) == [32: 13, 64: 14])
+        #expect(
+          Dictionary(uniqueKeysWithValues: ports.map { ($0.0.prefixlen, $0.1.rule) }) == [32: 13, 64: 14])
       }
     }
 
@@ -66,7 +78,10 @@ extension Kernel {
           let key = weir_address_key(
             prefixlen: 128, addr: weir_addr(word: (0, 0, UInt32(0xffff).bigEndian, number.bigEndian)))
           entries.addresses.append(
-            (key, weir_address(workload: 0, identity: number, class_: 0, subject: 0, cell: 0, target: 0, pad: 0)))
+            (
+              key,
+              weir_address(workload: 0, identity: number, class_: 0, subject: 0, cell: 0, target: 0, pad: 0)
+            ))
         }
         try lab.datapath().install(entries, generation: 1, audit: false)
         let identities = try rows(lab, "identities", UInt32.self, weir_identity.self)
