@@ -55,6 +55,7 @@ public struct Command: Sendable {
   /// The line for a command that does not exist.
   public static func unknown(_ word: String, _ commands: [Command]) -> String {
     let near = Nearest.to(word, in: commands.map(\.name)).first
-    return "weir: \(Log.oneLine(word)): no such command; " + (near.map { "did you mean \($0)?" } ?? "see weir help") + "\n"
+    let hint = near.map { "did you mean \($0)?" } ?? "see weir help"
+    return "weir: \(Log.oneLine(word)): no such command; \(hint)\n"
   }
 }
