@@ -4,9 +4,9 @@ import Policy
 extension Envoy {
   /// The bootstrap as JSON text (Envoy reads JSON as it reads YAML), the same for the same proxy and paths.
   ///
-  /// It holds no policy: listeners on the Proxy's addresses, the original destination as the only upstream, and one
-  /// filter that Envoy discovers in `paths.rules`. Until that file is good, every request is refused; it must exist
-  /// before Envoy starts. Run Envoy with `Envoy.arguments`; it needs no capability.
+  /// It holds no policy: listeners on the Proxy's addresses, the original destination as the only upstream,
+  /// and one filter that Envoy discovers in `paths.rules`. Until that file is good, every request is refused;
+  /// it must exist before Envoy starts. Run Envoy with `Envoy.arguments`; it needs no capability.
   public static func bootstrap(for proxy: Proxy, paths: Paths) -> String {
     let document: JSON = [
       "node": ["id": .string(proxy.name.description), "cluster": "weir"],
@@ -23,8 +23,8 @@ extension Envoy {
   /// Beyond this Envoy closes new connections at once. A proxied connection takes two descriptors.
   private static let maximumConnections = 20_000
 
-  /// Bytes buffered for a slow reader, each way, before the writer is held back. Envoy's own megabyte is too much
-  /// for this many connections.
+  /// Bytes buffered for a slow reader, each way, before the writer is held back. Envoy's own megabyte is too
+  /// much for this many connections.
   private static let bufferLimit = 262_144
 
   private static var connectionLimit: JSON {
@@ -44,8 +44,9 @@ extension Envoy {
         "socket_address": ["address": .string(text(of: address)), "port_value": .number(Int(port))]
       ],
       "per_connection_buffer_limit_bytes": .number(bufferLimit),
-      // The kernel half answers both: SO_ORIGINAL_DST with where the client wanted to go, and the peer address with
-      // who the client is; original_src makes Envoy bind its upstream socket to the latter, which hands it back.
+      // The kernel half answers both: SO_ORIGINAL_DST with where the client wanted to go, and the peer
+      // address with who the client is; original_src makes Envoy bind its upstream socket to the latter,
+      // which hands it back.
       "listener_filters": [
         [
           "name": "envoy.filters.listener.original_dst",
@@ -75,14 +76,16 @@ extension Envoy {
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
       "stat_prefix": "redirected",
       "codec_type": "AUTO",
-      // The path is judged in the form in which it is sent on, and that form is Istio's default (BASE: dot segments
-      // resolved, %-encoded unreserved characters decoded): the same file means the same here as there. Merging
-      // slashes or decoding %2F would change requests for backends that tell them apart, which Istio leaves to choice.
+      // The path is judged in the form in which it is sent on, and that form is Istio's default (BASE: dot
+      // segments resolved, %-encoded unreserved characters decoded): the same file means the same here as
+      // there. Merging slashes or decoding %2F would change requests for backends that tell them apart, which
+      // Istio leaves to choice.
       "normalize_path": true,
       "merge_slashes": false,
       "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
-      // The proxy is not part of the conversation: no header is added, taken away or written in another case where
-      // Envoy can be told so. (It adds x-forwarded-proto, and date to a response without one, all the same.)
+      // The proxy is not part of the conversation: no header is added, taken away or written in another case
+      // where Envoy can be told so. (It adds x-forwarded-proto, and date to a response without one, all the
+      // same.)
       "use_remote_address": false,
       "skip_xff_append": true,
       "internal_address_config": ["unix_sockets": false],
@@ -116,7 +119,8 @@ extension Envoy {
       "stateful_formatter": [
         "name": "preserve_case",
         "typed_config": [
-          "@type": type("extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig")
+          "@type": type("extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"),
+          "forward_reason_phrase": true,
         ],
       ]
     ],
@@ -130,7 +134,8 @@ extension Envoy {
     "routes": [["match": ["prefix": "/"], "route": ["cluster": "original", "timeout": "0s"]]],
   ]
 
-  /// One RBAC filter by ECDS. Policy in the listener itself would be kept by open connections until they are drained.
+  /// One RBAC filter by ECDS. Policy in the listener itself would be kept by open connections until they are
+  /// drained.
   private static func discoveredFilter(_ paths: Paths) -> JSON {
     [
       "name": .string(filter),

@@ -1,6 +1,6 @@
 /// A JSON text to be written: members stay in the order they were given, so the same input is the same text.
 /// Only a writer; nothing here is read back.
-package enum JSON: Sendable {
+enum JSON: Sendable {
   case object([(String, JSON)])
   case array([JSON])
   case string(String)
@@ -8,14 +8,14 @@ package enum JSON: Sendable {
   case bool(Bool)
 
   /// Without any white space.
-  package var compact: String {
+  var compact: String {
     var text = ""
     write(to: &text, indent: nil)
     return text
   }
 
   /// One member or element a line, indented by two spaces, with a final newline.
-  package var pretty: String {
+  var pretty: String {
     var text = ""
     write(to: &text, indent: 0)
     return text + "\n"
@@ -57,7 +57,8 @@ package enum JSON: Sendable {
     text += close
   }
 
-  /// RFC 8259 section 7: quotation mark, backslash and U+0000 to U+001F must be escaped, nothing else has to be.
+  /// RFC 8259 section 7: quotation mark, backslash and U+0000 to U+001F must be escaped, nothing else has to
+  /// be.
   private static func quote(_ string: String, in text: inout String) {
     text += "\""
     for scalar in string.unicodeScalars {
@@ -80,9 +81,9 @@ package enum JSON: Sendable {
 extension JSON: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral, ExpressibleByStringLiteral,
   ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral
 {
-  package init(dictionaryLiteral members: (String, JSON)...) { self = .object(members) }
-  package init(arrayLiteral elements: JSON...) { self = .array(elements) }
-  package init(stringLiteral string: String) { self = .string(string) }
-  package init(integerLiteral number: Int) { self = .number(number) }
-  package init(booleanLiteral bool: Bool) { self = .bool(bool) }
+  init(dictionaryLiteral members: (String, JSON)...) { self = .object(members) }
+  init(arrayLiteral elements: JSON...) { self = .array(elements) }
+  init(stringLiteral string: String) { self = .string(string) }
+  init(integerLiteral number: Int) { self = .number(number) }
+  init(booleanLiteral bool: Bool) { self = .bool(bool) }
 }

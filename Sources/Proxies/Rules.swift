@@ -1,11 +1,13 @@
 import Policy
 
 extension Envoy {
-  /// The content of `Paths.rules`: a DiscoveryResponse with one RBAC filter, deny-all where no rule allows. `generation`
-  /// is its version_info, which Envoy reports once the rules are in force (`Acknowledgement`).
+  /// The content of `Paths.rules`: a DiscoveryResponse with one RBAC filter, deny-all where no rule allows.
+  /// `generation` is its version_info, which Envoy shows in its statistics
+  /// (`extension_config_discovery.http_filter.l7policy.version_text`) once it has taken the rules.
   ///
-  /// The same rules and generation give the same text. To put it in force, write it beside `Paths.rules` and rename it
-  /// over: Envoy does not look at a file that is written in place.
+  /// The same rules and generation give the same text. To put it in force, write it beside `Paths.rules` and
+  /// rename it over: Envoy does not look at a file that is written in place. One that it refuses changes
+  /// nothing.
   public static func rules(_ rules: [L7Rule], generation: UInt32) -> String {
     self.rules(rules, generation: generation, sources: sources(of:))
   }
@@ -16,7 +18,8 @@ extension Envoy {
     var policies: [(String, JSON)] = []
     for rule in rules {
       let blocks = sources(rule)
-      // Envoy refuses the whole file for an empty list; nobody, no port and no request are said by leaving it out.
+      // Envoy refuses the whole file for an empty list; nobody, no port and no request are said by leaving it
+      // out.
       guard !blocks.isEmpty, !rule.allow.isEmpty, rule.ports?.isEmpty != true else { continue }
       let name = unique(rule.name, among: &names)
       policies.append((name, policy(rule, from: blocks)))
@@ -79,8 +82,9 @@ extension Envoy {
   }
 }
 
-/// How the parts of a request are matched is Istio's choice, so that a policy means the same: `:method` as it is,
-/// `:authority` without regard to case and with a port if the client sent one, the path without query and fragment.
+/// How the parts of a request are matched is Istio's choice, so that a policy means the same: `:method` as it
+/// is, `:authority` without regard to case and with a port if the client sent one, the path without query and
+/// fragment.
 extension Envoy {
   private static func request(_ match: RequestMatch) -> JSON {
     let lists = [
@@ -122,8 +126,8 @@ extension Envoy {
     }
     switch match {
     case .exact(let text): return matcher("exact", text)
-    // Not Istio's regular expression `.+`: its dot does not match bytes that are not UTF-8, and a value with one
-    // would get past a DENY rule for `*`. Envoy refuses an empty prefix or suffix.
+    // Not Istio's regular expression `.+`: its dot does not match bytes that are not UTF-8, and a value with
+    // one would get past a DENY rule for `*`. Envoy refuses an empty prefix or suffix.
     case .presence, .prefix(""), .suffix(""): return ["not_rule": matcher("exact", "")]
     case .prefix(let text): return matcher("prefix", text)
     case .suffix(let text): return matcher("suffix", text)

@@ -2,10 +2,11 @@ import CDatapath
 import Policy
 
 extension Envoy {
-  /// The source addresses under which the kernel half shows the rule's sources to the proxy, in both families (layout:
-  /// WEIR_SYNTHETIC4 in wire.h). Empty when nobody is meant.
+  /// The source addresses under which the kernel half shows the rule's sources to the proxy, in both families
+  /// (layout: WEIR_SYNTHETIC4 in wire.h). Empty when nobody is meant.
   static func sources(of rule: L7Rule) -> [CIDR] {
-    // A number that does not fit would name somebody else's sources: left out, so that its requests are refused.
+    // A number that does not fit would name somebody else's sources: left out, so that its requests are
+    // refused.
     guard rule.target < 1 << WEIR_TARGET_BITS else { return [] }
     guard let identities = rule.identities else {
       return [
