@@ -45,14 +45,13 @@ bench: root-needed run-needs build ## measure: memory, CPU, start, latency with 
 bpf: build-needs $(BPF_OBJECT) ## the kernel half alone
 
 # BTF stays in the object, debug sections go: the object is carried in the binary.
-$(BPF_OBJECT): bpf/datapath.bpf.c Makefile
-	@echo "BPF    $<"
+$(BPF_OBJECT): $(wildcard bpf/*.bpf.c bpf/*.h bpf/include/*.h) Makefile
+	@echo "BPF    $@"
 	@mkdir -p $(@D)
 	$(Q)clang=$$(scripts/check-toolchain) && \
-	"$$clang" -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wextra -Werror -MMD -MP \
-	  -Ibpf/include -idirafter /usr/include/$(MACHINE)-linux-gnu -c $< -o $@ && \
+	"$$clang" -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wextra -Werror \
+	  -Ibpf/include -idirafter /usr/include/$(MACHINE)-linux-gnu -c bpf/datapath.bpf.c -o $@ && \
 	objcopy=$$(dirname "$$clang")/llvm-objcopy && { ! [ -x "$$objcopy" ] || "$$objcopy" --strip-debug $@; }
--include $(BPF_OBJECT:.o=.d)
 
 .PHONY: install
 install: build ## the binary and the systemd unit, below $(DESTDIR)$(PREFIX)

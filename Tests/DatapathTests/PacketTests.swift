@@ -92,6 +92,29 @@ extension Kernel {
       }
     }
 
+    @Test(arguments: [1, 5])
+    func aBusyConnectionEndsToo(connections: Int) throws {
+      try Lab.use { lab in
+        try databaseTakesTheAPI(lab)
+        try lab.server(in: "shop/db", at: "127.0.0.1", 18083)
+        lab.entries.pair(subject: 2, .egress, peer: 0, ports: 1)
+        lab.entries.pair(subject: 2, .egress, peer: 3, ports: 2)
+        try lab.install()
+        let clients = try (0..<connections).map { _ in try lab.client(in: "shop/api") }
+        for client in clients {
+          #expect(try client.ask("connect 127.0.0.1 18083") == "ok")
+          #expect(try client.ask("pump") == "pumping")
+        }
+        usleep(50_000)
+        lab.entries.pairs.removeAll { $0.key.subject == 2 && $0.key.peer == 3 }
+        try lab.install()
+        for client in clients {
+          let answer = try client.line()
+          #expect(["ECONNRESET", "ECONNABORTED", "EPIPE"].contains(answer), "it said \(answer)")
+        }
+      }
+    }
+
     @Test func packetsOfARevokedConnectionAreDroppedWithoutTheSweep() throws {
       try Lab.use { lab in
         try databaseTakesTheAPI(lab)

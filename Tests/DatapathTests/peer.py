@@ -4,8 +4,9 @@
   peer.py serve tcp|udp ADDRESS PORT   answers what it gets; prints `ready`, and `from ADDRESS PORT` for each caller
   peer.py proxy ADDRESS PORT           accepts, asks who calls and whereto, dials there in the caller's name and relays
                                        one message; prints `ready`, then `PEER-ADDRESS ORIGINAL-ADDRESS PORT RESULT`
-  peer.py client                       per line: connect A P | send T | recv | close | datagram A P T | udp A P | say T
-                                       answers a line: ok, the text, an errno's name, TIMEOUT or EOF
+  peer.py client                       per line: connect A P | send T | recv | close | pump | datagram A P T | udp A P
+                                       answers a line: ok, the text, an errno's name, TIMEOUT or EOF; pump sends and
+                                       receives without a pause until that ends, and says at once that it began
 """
 import errno
 import socket
@@ -110,6 +111,11 @@ def obey(words, state):
         return state["sock"].recv(65536).decode() or "EOF"
     if words[0] == "recv":
         return state["sock"].recv(65536).decode() or "EOF"
+    if words[0] == "pump":
+        say("pumping")
+        while state["sock"].send(b"x") and state["sock"].recv(1):
+            pass
+        return "EOF"
     if words[0] == "close":
         state.pop("sock").close()
         return "ok"
