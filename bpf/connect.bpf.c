@@ -9,8 +9,19 @@
 #define PASS 1
 #define REFUSE 0
 
-/* Whose socket listens at the destination. Only over loopback is a listener found here surely the one that the
- * packets will reach; elsewhere a wildcard listener of this namespace would answer for foreign addresses. */
+/* The destination is an address of the caller's own network namespace. */
+static __always_inline int is_here(struct bpf_sock_addr *ctx, const struct weir_addr *addr)
+{
+	__u64 *cookie;
+
+	if (addr_is_loopback(addr))
+		return 1;
+	cookie = bpf_map_lookup_elem(&hosts, addr);
+	return cookie && *cookie == bpf_get_netns_cookie(ctx);
+}
+
+/* Whose socket listens at the destination. Only at an address of this namespace is a listener found here surely the
+ * one that the packets will reach; elsewhere a wildcard listener would answer for foreign addresses. */
 static __always_inline void find_listener(struct bpf_sock_addr *ctx, struct flow *flow)
 {
 	struct bpf_sock_tuple tuple = {};
@@ -18,8 +29,6 @@ static __always_inline void find_listener(struct bpf_sock_addr *ctx, struct flow
 	struct bpf_sock *listener;
 	__u32 size;
 
-	if (!addr_is_loopback(&flow->destination.addr))
-		return;
 	size = socket_tuple(&tuple, &flow->destination.addr, 0, &flow->destination.addr, flow->port);
 	if (flow->protocol == IPPROTO_TCP)
 		listener = bpf_sk_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
@@ -33,17 +42,18 @@ static __always_inline void find_listener(struct bpf_sock_addr *ctx, struct flow
 	bpf_sk_release(listener);
 }
 
-/* The source address is known before routing when the socket is bound, or when the destination is loopback. */
-static __always_inline void find_source_address(struct bpf_sock_addr *ctx, struct flow *flow)
+/* The source address is known before routing when the socket is bound, or when the destination is here: the
+ * kernel takes 127.0.0.1 for all of 127.0.0.0/8, and otherwise the destination itself. */
+static __always_inline void find_source_address(struct bpf_sock_addr *ctx, struct flow *flow, int here)
 {
 	struct bpf_sock *sk = ctx->sk;
 
 	if (sk && ctx->family == AF_INET && sk->src_ip4) {
 		addr_from_v4(&flow->source.addr, sk->src_ip4);
 		flow->source.addr_known = 1;
-	} else if (addr_is_loopback(&flow->destination.addr)) {
+	} else if (here) {
 		flow->source.addr = flow->destination.addr;
-		if (addr_is_v4(&flow->source.addr))
+		if (addr_is_v4(&flow->source.addr) && addr_is_loopback(&flow->source.addr))
 			flow->source.addr.word[3] = bpf_htonl(0x7f000001);
 		flow->source.addr_known = 1;
 	}
@@ -130,7 +140,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow, i
 	struct weir_current *now = in_force();
 	struct decision decision = {};
 	struct socket_state *state;
-	int verdict;
+	int verdict, here;
 
 	if (!now)
 		return PASS; /* nothing is in force yet */
@@ -146,8 +156,10 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow, i
 		flow->source.owner = owner_of_current(now->generation);
 	flow->destination.addr_known = 1;
 	addr_resolve_any(&flow->destination.addr);
-	find_listener(ctx, flow);
-	find_source_address(ctx, flow);
+	here = is_here(ctx, &flow->destination.addr);
+	if (here)
+		find_listener(ctx, flow);
+	find_source_address(ctx, flow, here);
 	if (!connecting && is_answer(ctx, flow, now->generation))
 		return PASS;
 

@@ -64,6 +64,19 @@ static __always_inline int addr_is_loopback(const struct weir_addr *addr)
 	return !addr->word[0] && !addr->word[1] && !addr->word[2] && addr->word[3] == bpf_htonl(1);
 }
 
+static __always_inline int addr_equal(const struct weir_addr *a, const struct weir_addr *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
+
+/* A packet between two sockets of one network namespace: over loopback, or from an address to itself, which is how
+ * the kernel routes to an address of its own. */
+static __always_inline int within_namespace(const struct weir_addr *source, const struct weir_addr *destination)
+{
+	return addr_is_loopback(source) || addr_equal(source, destination);
+}
+
 /* connect() to the unspecified address means this host: ip_route_connect(), ip6_dst_lookup(). */
 static __always_inline void addr_resolve_any(struct weir_addr *addr)
 {

@@ -54,6 +54,15 @@ struct {
 	__type(value, struct weir_settings);
 } settings SEC(".maps");
 
+/* This node's own addresses, by network namespace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, WEIR_HOSTS_MAX);
+	__type(key, struct weir_addr);
+	__type(value, __u64);
+} hosts SEC(".maps");
+
 /* --- State on the socket. Written and read by programs only; goes with the socket. --- */
 
 enum role {

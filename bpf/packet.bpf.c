@@ -67,7 +67,7 @@ static __always_inline void find_local_receiver(struct __sk_buff *skb, struct fl
 	struct bpf_sock *receiver;
 	__u32 size;
 
-	if (!addr_is_loopback(&flow->destination.addr))
+	if (!within_namespace(&flow->source.addr, &flow->destination.addr))
 		return;
 	size = socket_tuple(&tuple, &flow->source.addr, flow->source_port, &flow->destination.addr, flow->port);
 	if (flow->protocol == IPPROTO_TCP)
@@ -101,7 +101,7 @@ __noinline int find_sender(struct __sk_buff *skb, struct seat *seat, __u32 gener
 
 	if (!seat)
 		return 0;
-	if (addr_is_loopback(&seat->flow.source.addr))
+	if (within_namespace(&seat->flow.source.addr, &seat->flow.destination.addr))
 		return find_local_sender(skb, &seat->flow, generation);
 	sender_of(&seat->flow, &key);
 	sender = bpf_map_lookup_elem(&senders, &key);
@@ -126,7 +126,7 @@ static __always_inline void announce(const struct flow *flow)
 		.redirected = flow->source.redirected,
 	};
 
-	if (addr_is_loopback(&flow->source.addr))
+	if (within_namespace(&flow->source.addr, &flow->destination.addr))
 		return;
 	sender_of(flow, &key);
 	bpf_map_update_elem(&senders, &key, &sender, BPF_ANY);

@@ -110,7 +110,7 @@ static __always_inline void announce_connect(struct bpf_sock_ops *ops, const str
 		key.destination.word[2] = FIELD(ops->remote_ip6[2]);
 		key.destination.word[3] = FIELD(ops->remote_ip6[3]);
 	}
-	if (addr_is_loopback(&key.source))
+	if (within_namespace(&key.source, &key.destination))
 		return;
 	key.source_port = bpf_htons(ops->local_port);
 	key.destination_port = ops->remote_port >> 16; /* network order in the upper half: struct bpf_sock_ops */

@@ -107,8 +107,8 @@ static __always_inline int judge_opened(const struct weir_current *now, struct s
 	return decision->ruling.verdict != WEIR_ALLOWED;
 }
 
-/* Seen from the end that accepted it. Before its first packet the peer is known by its address alone; over loopback
- * that says nothing, and the other end is there to judge it. */
+/* Seen from the end that accepted it. Before its first packet the peer is known by its address alone; within a
+ * namespace that says nothing, and the other end is there to judge it. */
 static __always_inline int judge_accepted(const struct weir_current *now, struct sock *sk,
 					  const struct socket_state *state, struct flow *flow,
 					  struct decision *decision)
@@ -123,10 +123,14 @@ static __always_inline int judge_accepted(const struct weir_current *now, struct
 		flow->source.proxy = state->peer_proxy;
 	} else if (sk->__sk_common.skc_family == AF_INET) {
 		addr_from_v4(&flow->source.addr, sk->__sk_common.skc_daddr);
+		addr_from_v4(&flow->destination.addr, sk->__sk_common.skc_rcv_saddr);
 	} else {
 		read_v6(&flow->source.addr, &sk->__sk_common.skc_v6_daddr);
+		read_v6(&flow->destination.addr, &sk->__sk_common.skc_v6_rcv_saddr);
 	}
-	if (!flow->destination.owner || (!state->generation && addr_is_loopback(&flow->source.addr)))
+	if (!flow->destination.owner)
+		return 0;
+	if (!state->generation && within_namespace(&flow->source.addr, &flow->destination.addr))
 		return 0;
 	decide(now, flow, SIDE_INGRESS, decision);
 	if (decision->destination.kind == WEIR_KIND_PROXY)

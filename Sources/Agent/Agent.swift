@@ -34,6 +34,7 @@ public final class Agent {
   /// When `failure` came about.
   var failedAt: UInt64 = 0
   /// The presence that could not be put in force; not tried again until it changes or some time went by.
+  private var hostsFailed = false
   private var failedPresence: (presence: Presence, at: UInt64)?
 
   /// Checks everything, listens, and loads or adopts the programs. Nothing is judged by new rules yet.
@@ -184,6 +185,7 @@ public final class Agent {
   /// Once a second: cgroups that came or went, clients that hung up, what `weir run` left behind.
   private func tick() {
     ticks += 1
+    followHosts()
     followPresence()
     // What the kernel or a proxy would not have may go well later: memory was short, a proxy was busy.
     if failure != nil && Clock.monotonic() >= failedAt + 10_000_000_000 { reload("retry") }
@@ -193,6 +195,17 @@ public final class Agent {
       for name in RunLeftovers.remove(in: configuration.workloads, root: tree.root) {
         log.info("workload-removed", ["workload": name, "reason": "its runner and its processes are gone"])
       }
+    }
+  }
+
+  /// An address that came is known a second later at the latest; until then it is nobody's.
+  private func followHosts() {
+    do {
+      try datapath.followHosts()
+      hostsFailed = false
+    } catch {
+      if !hostsFailed { log.error("addresses-not-followed", ["error": Failure(error)]) }
+      hostsFailed = true
     }
   }
 

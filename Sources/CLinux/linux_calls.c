@@ -59,3 +59,17 @@ const char *linux_errno_text(int code)
 
 	return text ? text : "";
 }
+
+unsigned long long linux_netns_cookie(void)
+{
+	unsigned long long cookie = 0;
+	socklen_t size = sizeof cookie;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size))
+		cookie = 0;
+	close(fd);
+	return cookie;
+}

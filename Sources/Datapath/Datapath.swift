@@ -9,7 +9,7 @@ public final class Datapath {
   public var missing: [String] { object.missing }
 
   private let lock: Lock
-  private let object: LoadedObject
+  let object: LoadedObject
   private let attachments: Attachments
   private let inspector: Inspector
   private let iterators: Iterators
@@ -44,6 +44,7 @@ public final class Datapath {
     try attachments.adoptAll(session)
     // Whoever followed the events of the one before is gone with it.
     try setFollowers(0)
+    try followHosts()
     session.commit()
     attachments.dropStrangers()
   }

@@ -62,6 +62,16 @@ struct Map {
     try check(bpf_map_update_elem(descriptor, &key, &value, UInt64(BPF_ANY)), "write map", name)
   }
 
+  /// Taking away what is not there is no error.
+  func remove<Key: BitwiseCopyable>(_ key: Key) throws(DatapathError) {
+    guard keySize == MemoryLayout<Key>.size else {
+      throw DatapathError(step: "use map", subject: name, code: EPROTO, advice: "key is \(keySize) bytes")
+    }
+    var key = key
+    let answer = bpf_map_delete_elem(descriptor, &key)
+    if answer != -ENOENT { try check(answer, "write map", name) }
+  }
+
   /// Every entry, each read whole, at slightly different moments while the programs go on counting.
   func entries<Key: BitwiseCopyable, Value: BitwiseCopyable>(
     _: Key.Type, _: Value.Type

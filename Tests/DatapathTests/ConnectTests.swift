@@ -51,6 +51,35 @@ extension Kernel {
       }
     }
 
+    @Test(arguments: ["10.77.1.1", "fd77:1::1"])
+    func aPeerAtAnAddressOfTheHostIsKnownByItsCgroup(address: String) throws {
+      try Lab.use { lab in
+        let netns = try lab.namespace()
+        let prefix = address.contains(":") ? "/64 nodad" : "/24"
+        let make = "ip link add host type veth peer name wire && ip link set wire up && ip link set host up && "
+        let script = make + "ip addr add \(address)\(prefix) dev host"
+        #expect(try lab.run(in: nil, netns: netns, ["sh", "-c", script]).status == 0)
+        let ask = "import socket; print(int.from_bytes(socket.socket().getsockopt(1, 71, 8), 'little'))"
+        let cookie = try lab.run(in: nil, netns: netns, ["python3", "-c", ask]).stdout
+        try webMayReachOnePort(lab)
+        // A wildcard listener: at an address that is not the host's it would not be the one who answers.
+        let any = address.contains(":") ? "::" : "0.0.0.0"
+        try lab.server(in: "shop/api", netns: netns, at: any, 18081)
+        try lab.server("udp", in: "shop/api", netns: netns, at: any, 18081)
+        try lab.install()
+        let web = try lab.client(in: "shop/web", netns: netns)
+        #expect(try web.ask("connect \(address) 18081") == "EPERM", "not known as the host's yet")
+        let namespace = try #require(UInt64(cookie.dropLast()))
+        try lab.datapath().setHosts([.parse(address)], namespace: namespace)
+        #expect(try web.ask("connect \(address) 18081") == "ok")
+        #expect(try web.ask("send hello") == "hello")
+        #expect(try web.ask("datagram \(address) 18081 hello") == "hello")
+        #expect(try web.ask("connect \(address) 18082") == "EPERM")
+        try lab.datapath().setHosts([.parse(address)], namespace: namespace + 1)
+        #expect(try web.ask("connect \(address) 18081") == "EPERM", "the host's, in another namespace")
+      }
+    }
+
     @Test func aProcessFurtherDownBelongsToTheWorkloadAbove() throws {
       try Lab.use { lab in
         try webMayReachOnePort(lab)

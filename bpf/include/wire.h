@@ -230,6 +230,11 @@ struct weir_settings {
 	__u32 pad;
 };
 
+/* hosts: weir_addr -> cookie (__u64, SO_NETNS_COOKIE) of the network namespace that has the address. The agent writes
+ * its own namespace's addresses, and keeps them up to date; loopback needs no entry. Whoever connects to one within
+ * that namespace stays on this node, so the listener there is the peer. */
+#define WEIR_HOSTS_MAX 4096
+
 #ifndef __bpf__
 _Static_assert(sizeof(struct weir_addr) == 16, "weir_addr");
 _Static_assert(sizeof(struct weir_workload) == 16, "weir_workload");

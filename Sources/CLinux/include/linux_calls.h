@@ -17,6 +17,10 @@ int linux_new_netns(void);
 /* Brings up `lo` in the calling thread's network namespace. */
 int linux_loopback_up(void);
 
+/* The cookie of the calling thread's network namespace, as BPF programs see it; 0 with errno set. socket(7),
+ * SO_NETNS_COOKIE. */
+unsigned long long linux_netns_cookie(void);
+
 /* statfs(2): the type of the file system that holds path, one of linux/magic.h. */
 long long linux_filesystem(const char *path);
 
