@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* connect() and sendmsg(): refuse at once with a telling errno, let go, or turn to the proxy. */
 #include "owner.h"
-#include "report.h"
+#include "sender.h"
 
 #define EPERM 1
 #define EACCES 13
+#define ECONNREFUSED 111
 
 #define PASS 1
 #define REFUSE 0
@@ -20,30 +21,33 @@ static __always_inline int is_here(struct bpf_sock_addr *ctx, const struct weir_
 	return cookie && *cookie == bpf_get_netns_cookie(ctx);
 }
 
-/* Whose socket listens at the destination. Only at an address of this namespace is a listener found here surely the
- * one that the packets will reach; elsewhere a wildcard listener would answer for foreign addresses. */
-static __always_inline void find_listener(struct bpf_sock_addr *ctx, struct flow *flow)
+/* Whose socket listens at an address. Only at one of this namespace is a listener found here surely the one that the
+ * packets will reach; elsewhere a wildcard listener would answer for foreign addresses. */
+static __always_inline __u64 listener_owner(struct bpf_sock_addr *ctx, const struct weir_addr *at, __be16 port,
+					    __u8 protocol)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct socket_state *state;
 	struct bpf_sock *listener;
+	__u64 owner = 0;
 	__u32 size;
 
-	size = socket_tuple(&tuple, &flow->destination.addr, 0, &flow->destination.addr, flow->port);
-	if (flow->protocol == IPPROTO_TCP)
+	size = socket_tuple(&tuple, at, 0, at, port);
+	if (protocol == IPPROTO_TCP)
 		listener = bpf_sk_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	else
 		listener = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	if (!listener)
-		return;
+		return 0;
 	state = bpf_sk_storage_get(&sockets, listener, 0, 0);
 	if (state)
-		flow->destination.owner = state->owner;
+		owner = state->owner;
 	bpf_sk_release(listener);
+	return owner;
 }
 
-/* The source address is known before routing when the socket is bound, or when the destination is here: the
- * kernel takes 127.0.0.1 for all of 127.0.0.0/8, and otherwise the destination itself. */
+/* The source address is known before routing when the socket is bound, or when the destination is here: the kernel
+ * takes 127.0.0.1 for all of 127.0.0.0/8, and otherwise the destination itself. */
 static __always_inline void find_source_address(struct bpf_sock_addr *ctx, struct flow *flow, int here)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -59,34 +63,65 @@ static __always_inline void find_source_address(struct bpf_sock_addr *ctx, struc
 	}
 }
 
+static __always_inline struct weir_proxy *find_proxy(__u32 generation, __u32 number)
+{
+	void *map = table(&proxies, generation);
+
+	return map ? bpf_map_lookup_elem(map, &number) : NULL;
+}
+
 static __always_inline int is_proxy_port(__u32 generation, const struct who *who, __be16 port)
 {
-	__u32 number = who->proxy;
 	struct weir_proxy *proxy;
-	void *map;
 
 	if (who->kind != WEIR_KIND_PROXY)
 		return 0;
-	map = table(&proxies, generation);
-	proxy = map ? bpf_map_lookup_elem(map, &number) : NULL;
+	proxy = find_proxy(generation, who->proxy);
 	return proxy && proxy->port == port;
 }
 
-/* An unconnected UDP socket answering somebody who was let in. */
-static __always_inline int is_answer(struct bpf_sock_addr *ctx, const struct flow *flow, __u32 generation)
+/* Where to turn a proxied connection: the proxy's address of the destination's family, provided that it is the proxy
+ * who listens there. Anybody may take the port of a proxy that is down. Returns 0 if there is nowhere. */
+static __always_inline int find_turn(struct bpf_sock_addr *ctx, __u32 generation, const struct flow *flow,
+				     __u32 number, struct weir_proxy *turned)
+{
+	struct weir_proxy *proxy = find_proxy(generation, number);
+	struct weir_workload *listening;
+	struct weir_addr at;
+	__u64 owner;
+	void *map;
+
+	if (!proxy || flow->protocol != IPPROTO_TCP)
+		return 0;
+	at = addr_is_v4(&flow->destination.addr) ? proxy->addr4 : proxy->addr6;
+	if (!at.word[0] && !at.word[1] && !at.word[2] && !at.word[3])
+		return 0; /* it has none in this family */
+	owner = listener_owner(ctx, &at, proxy->port, IPPROTO_TCP);
+	map = table(&workloads, generation);
+	listening = map ? bpf_map_lookup_elem(map, &owner) : NULL;
+	if (!listening || listening->kind != WEIR_KIND_PROXY || listening->proxy != number)
+		return 0;
+	*turned = *proxy;
+	return 1;
+}
+
+/* An unconnected UDP socket answering somebody who was let in; its packet is judged in that direction again. */
+static __always_inline int is_answer(struct bpf_sock_addr *ctx, const struct flow *flow)
 {
 	struct exchange_key key = { .peer = flow->destination.addr, .port = flow->port };
 	struct exchange *exchange;
 
+	if (flow->protocol != IPPROTO_UDP)
+		return 0;
 	key.cookie = bpf_get_socket_cookie(ctx);
 	exchange = bpf_map_lookup_elem(&exchanges, &key);
-	return exchange && exchange->direction == WEIR_INGRESS && exchange->generation == generation &&
+	return exchange && exchange->direction == WEIR_INGRESS &&
 	       bpf_ktime_get_ns() - exchange->seen_ns < EXCHANGE_NS;
 }
 
 /* Keeps on the socket what its packets will need. Returns 0 without memory. */
 static __always_inline int remember(struct bpf_sock_addr *ctx, const struct flow *flow,
-				    const struct decision *decision)
+				    const struct decision *decision, int redirected)
 {
 	struct socket_state *state;
 
@@ -100,28 +135,26 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, const struct flow
 	state->owner = flow->source.owner;
 	if (flow->protocol != IPPROTO_TCP)
 		return 1;
+	count_again(state);
 	state->role = ROLE_CONNECTING;
 	state->peer = flow->destination.addr;
 	state->peer_owner = flow->destination.owner;
 	state->port = flow->port;
-	state->source = decision->source.workload;
-	state->destination = decision->destination.workload;
+	/* What a proxy does for itself is not counted. */
+	state->source = decision->source.kind == WEIR_KIND_PROXY ? 0 : decision->source.workload;
+	state->destination = decision->source.kind == WEIR_KIND_PROXY ? 0 : decision->destination.workload;
 	state->identity = decision->source.identity;
 	state->target = decision->destination.target;
-	state->redirected = decision->ruling.verdict == WEIR_PROXIED;
-	if (state->redirected)
+	state->redirected = redirected;
+	if (redirected)
 		state->proxy = decision->ruling.proxy;
 	state->verdict = WEIR_ALLOWED;
-	state->reason = decision->ruling.reason;
-	state->rule = decision->ruling.rule;
-	state->direction = decision->direction;
 	state->generation = decision->generation;
 	state->started_ns = bpf_ktime_get_ns();
-	state->counted = 0;
 	return 1;
 }
 
-static __always_inline int refuse(struct decision *decision, const struct flow *flow, __u8 reason)
+static __always_inline int refuse(struct decision *decision, const struct flow *flow, __u8 reason, int code)
 {
 	decision->ruling.verdict = WEIR_DENIED;
 	if (reason)
@@ -129,71 +162,65 @@ static __always_inline int refuse(struct decision *decision, const struct flow *
 	report(decision, flow);
 	if (decision->audit)
 		return PASS;
-	bpf_set_retval(decision->direction == WEIR_INGRESS ? -EACCES : -EPERM);
+	bpf_set_retval(-code);
 	return REFUSE;
 }
 
 /* The whole of a connect(): who, whereto, verdict, then one of three ways. `turned` receives the proxy's address. */
-static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow, int connecting,
+static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 				 struct weir_proxy *turned)
 {
-	struct weir_current *now = in_force();
 	struct decision decision = {};
 	struct socket_state *state;
-	int verdict, here;
+	struct weir_current now;
+	int verdict, here, redirected = 0;
 
-	if (!now)
-		return PASS; /* nothing is in force yet */
+	if (!in_force(&now))
+		return PASS;
 	if (flow->protocol != IPPROTO_TCP && flow->protocol != IPPROTO_UDP)
 		return PASS; /* judged per packet */
 	state = ctx->sk ? bpf_sk_storage_get(&sockets, ctx->sk, 0, 0) : NULL;
-	if (state) {
-		flow->source.owner = state->owner;
-		flow->source.speaks_for = state->speaks_for;
-		flow->source.proxy = state->proxy;
-	}
+	if (state && state->speaks)
+		source_of(state, &flow->source);
+	flow->source.redirected = 0;
+	flow->source.owner = state ? state->owner : 0;
 	if (!flow->source.owner)
-		flow->source.owner = owner_of_current(now->generation);
+		flow->source.owner = owner_of_current(now.generation);
 	flow->destination.addr_known = 1;
-	addr_resolve_any(&flow->destination.addr);
 	here = is_here(ctx, &flow->destination.addr);
 	if (here)
-		find_listener(ctx, flow);
+		flow->destination.owner =
+			listener_owner(ctx, &flow->destination.addr, flow->port, flow->protocol);
 	find_source_address(ctx, flow, here);
-	if (!connecting && is_answer(ctx, flow, now->generation))
+	if (is_answer(ctx, flow))
 		return PASS;
 
-	verdict = decide(now, flow, SIDE_EGRESS | SIDE_INGRESS, &decision);
-	if (is_proxy_port(now->generation, &decision.destination, flow->port) && flow->protocol == IPPROTO_TCP) {
-		decision.direction = WEIR_INGRESS;
-		decision.ruling.rule = 0;
-		return refuse(&decision, flow, WEIR_REASON_DIRECT_TO_PROXY);
+	verdict = decide(&now, flow, SIDE_EGRESS | SIDE_INGRESS, &decision);
+	if (flow->protocol == IPPROTO_TCP && is_proxy_port(now.generation, &decision.destination, flow->port)) {
+		rule_on(&decision, WEIR_DENIED, WEIR_REASON_DIRECT_TO_PROXY, WEIR_INGRESS);
+		return refuse(&decision, flow, 0, EACCES);
 	}
-	if (verdict == WEIR_DENIED && decision.direction == WEIR_INGRESS && !flow->source.addr_known) {
+	if (verdict == WEIR_DENIED && decision.direction == WEIR_INGRESS && !flow->source.addr_known)
 		/* The receiver knows the source address and may have a rule for it; it will judge. */
-		decision.ruling.verdict = verdict = WEIR_ALLOWED;
+		verdict = rule_on(&decision, WEIR_ALLOWED, WEIR_REASON_NONE, WEIR_INGRESS);
+	if (verdict == WEIR_DENIED &&
+	    refuse(&decision, flow, 0, decision.direction == WEIR_INGRESS ? EACCES : EPERM) == REFUSE)
+		return REFUSE;
+	if (verdict == WEIR_PROXIED && !now.audit) {
+		if (!find_turn(ctx, now.generation, flow, decision.ruling.proxy, turned))
+			return refuse(&decision, flow, WEIR_REASON_NO_PROXY, ECONNREFUSED);
+		redirected = 1;
 	}
-	if (verdict == WEIR_DENIED)
-		return refuse(&decision, flow, 0);
-	if (verdict == WEIR_PROXIED) {
-		__u32 number = decision.ruling.proxy;
-		void *map = table(&proxies, now->generation);
-		struct weir_proxy *proxy = map ? bpf_map_lookup_elem(map, &number) : NULL;
-
-		if (!proxy || flow->protocol != IPPROTO_TCP)
-			return refuse(&decision, flow, WEIR_REASON_NO_PROXY);
-		*turned = *proxy;
-	}
-	if (!flow->source.owner && verdict != WEIR_PROXIED)
+	if (!flow->source.owner && !redirected)
 		return PASS; /* nobody's socket: nothing to keep */
-	if (!remember(ctx, flow, &decision))
-		return refuse(&decision, flow, WEIR_REASON_NO_MEMORY);
-	if (flow->protocol == IPPROTO_TCP)
+	if (!remember(ctx, flow, &decision, redirected))
+		return refuse(&decision, flow, WEIR_REASON_NO_MEMORY, EPERM);
+	if (flow->protocol == IPPROTO_TCP && verdict != WEIR_DENIED)
 		report(&decision, flow);
 	return PASS;
 }
 
-static __always_inline int judge4(struct bpf_sock_addr *ctx, int connecting)
+static __always_inline int judge4(struct bpf_sock_addr *ctx)
 {
 	struct weir_proxy turned = {};
 	struct flow flow = {};
@@ -202,15 +229,35 @@ static __always_inline int judge4(struct bpf_sock_addr *ctx, int connecting)
 	flow.protocol = ctx->protocol;
 	flow.port = ctx->user_port;
 	addr_from_v4(&flow.destination.addr, ctx->user_ip4);
-	answer = judge(ctx, &flow, connecting, &turned);
-	if (turned.port && answer == PASS && connecting) {
+	/* The unspecified address means this host: the socket's own address, or loopback; ip_route_connect(). */
+	if (!flow.destination.addr.word[3])
+		flow.destination.addr.word[3] = ctx->sk && ctx->sk->src_ip4 ? ctx->sk->src_ip4 : bpf_htonl(0x7f000001);
+	answer = judge(ctx, &flow, &turned);
+	if (turned.port && answer == PASS) {
 		ctx->user_ip4 = turned.addr4.word[3];
 		FIELD(ctx->user_port) = turned.port;
 	}
 	return answer;
 }
 
-static __always_inline int judge6(struct bpf_sock_addr *ctx, int connecting)
+/* As for IPv4; a socket that is bound to a v4-mapped address stays with IPv4: tcp_v6_connect(). */
+static __always_inline void resolve_any6(struct bpf_sock_addr *ctx, struct weir_addr *addr)
+{
+	struct bpf_sock *sk = ctx->sk;
+	int mapped = sk && FIELD(sk->src_ip6[2]) == bpf_htonl(0xffff);
+	__be32 own = mapped ? FIELD(sk->src_ip6[3]) : 0;
+
+	if (addr->word[0] || addr->word[1] || addr->word[3])
+		return;
+	if (addr->word[2] == bpf_htonl(0xffff))
+		addr->word[3] = own ? own : bpf_htonl(0x7f000001);
+	else if (!addr->word[2] && mapped)
+		addr_from_v4(addr, bpf_htonl(0x7f000001));
+	else if (!addr->word[2])
+		addr->word[3] = bpf_htonl(1);
+}
+
+static __always_inline int judge6(struct bpf_sock_addr *ctx)
 {
 	struct weir_proxy turned = {};
 	struct flow flow = {};
@@ -222,8 +269,9 @@ static __always_inline int judge6(struct bpf_sock_addr *ctx, int connecting)
 	flow.destination.addr.word[1] = FIELD(ctx->user_ip6[1]);
 	flow.destination.addr.word[2] = FIELD(ctx->user_ip6[2]);
 	flow.destination.addr.word[3] = FIELD(ctx->user_ip6[3]);
-	answer = judge(ctx, &flow, connecting, &turned);
-	if (turned.port && answer == PASS && connecting) {
+	resolve_any6(ctx, &flow.destination.addr);
+	answer = judge(ctx, &flow, &turned);
+	if (turned.port && answer == PASS) {
 		/* A v4-mapped destination stays one: the socket speaks IPv4. */
 		struct weir_addr to = addr_is_v4(&flow.destination.addr) ? turned.addr4 : turned.addr6;
 
@@ -239,23 +287,23 @@ static __always_inline int judge6(struct bpf_sock_addr *ctx, int connecting)
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
 {
-	return judge4(ctx, 1);
+	return judge4(ctx);
 }
 
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx)
 {
-	return judge6(ctx, 1);
+	return judge6(ctx);
 }
 
 SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx)
 {
-	return judge4(ctx, 0);
+	return judge4(ctx);
 }
 
 SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx)
 {
-	return judge6(ctx, 0);
+	return judge6(ctx);
 }

@@ -26,11 +26,11 @@
 struct party {
 	__u64 owner;      /* cgroup id of the local workload; 0 not known */
 	struct weir_addr addr;
-	__u32 speaks_for; /* an identity that a proxy carries on; 0 none */
-	__u8 proxy;       /* with speaks_for: the proxy's number */
+	__u32 speaks_for; /* with speaks: the identity that a proxy carries on; 0 somebody outside */
+	__u8 speaks;
+	__u8 proxy;       /* with speaks or redirected: the proxy's number */
 	__u8 redirected;  /* a source that was turned to this proxy's port */
 	__u8 addr_known;
-	__u8 pad;
 };
 
 struct flow {
@@ -77,17 +77,6 @@ static __always_inline int within_namespace(const struct weir_addr *source, cons
 	return addr_is_loopback(source) || addr_equal(source, destination);
 }
 
-/* connect() to the unspecified address means this host: ip_route_connect(), ip6_dst_lookup(). */
-static __always_inline void addr_resolve_any(struct weir_addr *addr)
-{
-	if (addr->word[0] || addr->word[1])
-		return;
-	if (addr->word[2] == bpf_htonl(0xffff) && !addr->word[3])
-		addr->word[3] = bpf_htonl(0x7f000001);
-	else if (!addr->word[2] && !addr->word[3])
-		addr->word[3] = bpf_htonl(1);
-}
-
 /* The transport header at `offset`. Extension headers are walked by the caller. */
 static __always_inline int flow_from_transport(struct __sk_buff *skb, struct flow *flow, __u32 offset)
 {
@@ -128,7 +117,7 @@ static __always_inline int skip_extensions(struct __sk_buff *skb, __u8 *protocol
 	__u8 next = *protocol;
 
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {
-		__u8 header[2];
+		__u8 header[4];
 
 		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT &&
 		    next != IPPROTO_DSTOPTS) {
@@ -137,6 +126,8 @@ static __always_inline int skip_extensions(struct __sk_buff *skb, __u8 *protocol
 		}
 		if (bpf_skb_load_bytes(skb, offset, header, sizeof header))
 			return -1;
+		if (next == IPPROTO_FRAGMENT && (header[2] || header[3] & 0xf8))
+			return -1; /* as for IPv4 */
 		offset += next == IPPROTO_FRAGMENT ? 8 : (header[1] + 1) * 8;
 		next = header[0];
 	}
@@ -153,6 +144,8 @@ __noinline int flow_from_packet(struct __sk_buff *skb, struct flow *flow)
 
 		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof ip) || ip.ihl < 5)
 			return -1;
+		if (ip.frag_off & bpf_htons(0x1fff))
+			return -1; /* no first fragment, so no ports: only a raw socket makes one here */
 		addr_from_v4(&flow->source.addr, ip.saddr);
 		addr_from_v4(&flow->destination.addr, ip.daddr);
 		flow->protocol = ip.protocol;

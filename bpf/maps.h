@@ -76,7 +76,7 @@ struct socket_state {
 	__u64 peer_owner;      /* the same of a local peer */
 	struct weir_addr peer; /* connecting: the destination that was asked for; accepting: the source */
 	__u32 generation;      /* the one that judged; 0 not judged */
-	__u32 speaks_for;      /* a proxy's upstream socket: the identity it carries on */
+	__u32 speaks_for;      /* with speaks, a proxy's upstream socket: the identity it carries on */
 	__u32 peer_speaks_for; /* accepted from such a socket */
 	__u32 source;          /* workload numbers, for counters */
 	__u32 destination;
@@ -84,13 +84,13 @@ struct socket_state {
 	__u16 target;          /* redirected: what the proxy is to judge */
 	__u8 role;
 	__u8 verdict;
-	__u8 reason;
-	__u8 proxy;            /* redirected to this proxy; or, with speaks_for, this proxy's own */
-	__u8 peer_proxy;       /* the proxy that the peer with peer_speaks_for is of */
+	__u8 proxy;            /* redirected to this proxy; or, with speaks, this proxy's own */
+	__u8 peer_proxy;       /* the same of the peer's socket */
+	__u8 speaks;
+	__u8 peer_speaks;
+	__u8 peer_known;       /* accepted: the sender was announced */
 	__u8 redirected;
 	__u8 counted;          /* opened was counted */
-	__u8 direction;        /* of the deciding side */
-	__u32 rule;
 	__u32 identity;        /* redirected: of the source; on a proxy's accepted socket too */
 	__u64 started_ns;      /* when connect() was called */
 	__u64 flushed_ns;
@@ -117,6 +117,7 @@ struct exchange_key {
 
 struct exchange {
 	__u64 seen_ns;
+	__u64 announced_ns; /* to a receiver in another namespace */
 	__u32 generation;
 	__u32 source;
 	__u32 destination;
@@ -135,7 +136,11 @@ struct {
 /* --- senders: who is about to arrive from another network namespace of this node. The sender's egress writes, the
  * receiver's ingress reads; over loopback the sender's socket is looked up instead. Least recently used goes first. --- */
 
-#define SENDER_NS (10ull * 1000000000ull) /* older entries are not believed */
+/* Older entries are not believed. A SYN is sent again for about a minute (tcp(7), tcp_syn_retries); a connection takes its
+ * entry away when it is accepted. Datagrams are announced again every second. */
+#define SENDER_TCP_NS (70ull * 1000000000ull)
+#define SENDER_NS (5ull * 1000000000ull)
+#define ANNOUNCE_NS (1ull * 1000000000ull)
 
 struct sender_key {
 	struct weir_addr source;
@@ -149,9 +154,10 @@ struct sender {
 	__u64 owner;
 	__u64 seen_ns;
 	__u32 speaks_for;
+	__u8 speaks;
 	__u8 proxy;
 	__u8 redirected;
-	__u8 pad[2];
+	__u8 pad;
 };
 
 struct {

@@ -33,12 +33,20 @@ static __always_inline void *table(void *outer, __u32 generation)
 	return bpf_map_lookup_elem(outer, &slot);
 }
 
-static __always_inline struct weir_current *in_force(void)
+/* The generation in force, read once, whole: a program that read it again in mid-decision could mix two generations.
+ * Returns 0 when nothing is in force yet. */
+static __always_inline int in_force(struct weir_current *now)
 {
 	__u32 zero = 0;
-	struct weir_current *now = bpf_map_lookup_elem(&current, &zero);
+	struct weir_current *entry = bpf_map_lookup_elem(&current, &zero);
+	__u64 both;
 
-	return now && now->generation ? now : NULL;
+	_Static_assert(sizeof *now == sizeof both, "read at once");
+	if (!entry)
+		return 0;
+	both = *(volatile __u64 *)entry;
+	__builtin_memcpy(now, &both, sizeof both);
+	return now->generation != 0;
 }
 
 static __always_inline int rule_on(struct decision *out, __u8 verdict, __u8 reason, __u8 direction)
@@ -82,7 +90,9 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 		key.addr = party->addr;
 		at = bpf_map_lookup_elem(map, &key);
 	}
-	if (party->speaks_for) {
+	if (party->speaks && !party->speaks_for)
+		return 0; /* for somebody outside, as whom its own address does not count */
+	if (party->speaks) {
 		const struct weir_identity *identity;
 
 		map = table(&identities, generation);
@@ -92,7 +102,7 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 		who->workload = identity->workload;
 		who->identity = party->speaks_for;
 		who->class_ = identity->class_;
-		who->subject = identity->class_;
+		who->subject = identity->subject;
 		return 0;
 	}
 	if (party->owner) {
@@ -226,10 +236,10 @@ __noinline int decide(const struct weir_current *now, const struct flow *flow, _
 		out->ruling = ruling;
 		out->direction = WEIR_INGRESS;
 	}
-	if (out->ruling.verdict != WEIR_PROXIED || !flow->source.speaks_for)
+	if (out->ruling.verdict != WEIR_PROXIED || (!flow->source.speaks && out->source.kind != WEIR_KIND_PROXY))
 		return out->ruling.verdict;
-	/* Requests decide, and it comes from a proxy: it must be the one that was asked. */
-	if (flow->source.proxy == out->ruling.proxy) {
+	/* Requests decide, and it comes from a proxy: it must be the one that was asked, for whom it was asked. */
+	if (flow->source.speaks && flow->source.proxy == out->ruling.proxy) {
 		out->ruling.verdict = WEIR_ALLOWED;
 		out->ruling.reason = WEIR_REASON_PROXY_AGREED;
 	} else {

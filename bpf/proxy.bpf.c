@@ -166,16 +166,16 @@ int setsockopt(struct bpf_sockopt *ctx)
 /* The upstream socket speaks for the identity whose address the proxy binds it to. */
 static __always_inline int speak_for(struct bpf_sock_addr *ctx, __u32 identity)
 {
-	struct weir_current *now = in_force();
 	struct weir_workload *proxy;
 	struct socket_state *state;
+	struct weir_current now;
 	__u64 owner;
 	void *map;
 
-	if (!now || !ctx->sk)
+	if (!in_force(&now) || !ctx->sk)
 		return 0;
-	owner = owner_of_current(now->generation);
-	map = table(&workloads, now->generation);
+	owner = owner_of_current(now.generation);
+	map = table(&workloads, now.generation);
 	proxy = map ? bpf_map_lookup_elem(map, &owner) : NULL;
 	if (!proxy || proxy->kind != WEIR_KIND_PROXY)
 		return 0; /* the proxy's entry has gone: EPERM */
@@ -185,6 +185,7 @@ static __always_inline int speak_for(struct bpf_sock_addr *ctx, __u32 identity)
 		return 0;
 	}
 	state->owner = owner;
+	state->speaks = 1;
 	state->speaks_for = identity;
 	state->proxy = proxy->proxy;
 	return 1;

@@ -116,7 +116,7 @@ static __always_inline __u32 bucket_of(__u64 us)
 /* The pair of counters a TCP socket counts under. Only the workloads' own sockets count, not a proxy's. */
 static __always_inline int connections_key(const struct socket_state *state, struct weir_connections_key *key)
 {
-	if (!state->role || (!state->source && !state->destination))
+	if (!state->role || state->speaks || (!state->source && !state->destination))
 		return 0;
 	key->source = state->source;
 	key->destination = state->destination;
@@ -138,6 +138,23 @@ static __always_inline void count_opened(struct socket_state *state)
 		return;
 	add(&counters->opened, 1);
 	state->counted = 1;
+}
+
+/* A socket that connects again begins anew; the kernel zeroes its byte counts in between (tcp_disconnect()). */
+static __always_inline void count_again(struct socket_state *state)
+{
+	struct weir_connections_key key = {};
+	struct weir_connections *counters;
+
+	if (state->counted && connections_key(state, &key)) {
+		counters = connections_of(&key);
+		if (counters)
+			add(&counters->closed, 1);
+	}
+	state->counted = 0;
+	state->sent = 0;
+	state->received = 0;
+	state->flushed_ns = 0;
 }
 
 #endif

@@ -2,7 +2,7 @@
 /* The life of a socket: whose it is, when it opens, what it moves, when it goes. */
 #include "kernel.h"
 #include "owner.h"
-#include "report.h"
+#include "sender.h"
 
 #define FLUSH_NS (100ull * 1000000ull) /* counters of a live connection are brought up to date this often */
 
@@ -10,13 +10,13 @@
 SEC("cgroup/sock_create")
 int sock_create(struct bpf_sock *sk)
 {
-	struct weir_current *now = in_force();
 	struct socket_state *state;
+	struct weir_current now;
 	__u64 owner;
 
-	if (!now)
+	if (!in_force(&now))
 		return 1;
-	owner = owner_of_current(now->generation);
+	owner = owner_of_current(now.generation);
 	if (!owner)
 		return 1;
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -68,7 +68,7 @@ static __always_inline void connected(struct socket_state *state)
 	struct weir_connections *counters;
 	__u64 us;
 
-	if (state->speaks_for)
+	if (state->speaks)
 		return; /* a proxy's second leg; the first was counted at the workload */
 	count_opened(state);
 	if (!state->counted || !state->started_ns || !connections_key(state, &key))
@@ -82,56 +82,77 @@ static __always_inline void connected(struct socket_state *state)
 	add(&counters->connect_count, 1);
 }
 
+/* The two ends of a connection, seen from this socket. */
+static __always_inline void ends_of(struct bpf_sock_ops *ops, struct weir_addr *local, struct weir_addr *remote)
+{
+	if (ops->family == AF_INET) {
+		addr_from_v4(local, FIELD(ops->local_ip4));
+		addr_from_v4(remote, FIELD(ops->remote_ip4));
+		asm volatile("" ::: "memory"); /* keeps the two branches' reads of the context apart */
+	} else {
+		local->word[0] = FIELD(ops->local_ip6[0]);
+		local->word[1] = FIELD(ops->local_ip6[1]);
+		local->word[2] = FIELD(ops->local_ip6[2]);
+		local->word[3] = FIELD(ops->local_ip6[3]);
+		remote->word[0] = FIELD(ops->remote_ip6[0]);
+		remote->word[1] = FIELD(ops->remote_ip6[1]);
+		remote->word[2] = FIELD(ops->remote_ip6[2]);
+		remote->word[3] = FIELD(ops->remote_ip6[3]);
+	}
+}
+
 /* The source port is known and the SYN has not left: tell a receiver in another namespace who comes. */
 static __always_inline void announce_connect(struct bpf_sock_ops *ops, const struct socket_state *state)
 {
-	struct sender_key key = {};
-	struct sender sender = {
-		.owner = state->owner,
-		.seen_ns = bpf_ktime_get_ns(),
-		.speaks_for = state->speaks_for,
-		.proxy = state->proxy,
-		.redirected = state->redirected,
-	};
+	struct sender_key key = { .protocol = IPPROTO_TCP };
+	struct party source = {};
 
-	if (!state->owner)
-		return;
-	if (ops->family == AF_INET) {
-		addr_from_v4(&key.source, FIELD(ops->local_ip4));
-		addr_from_v4(&key.destination, FIELD(ops->remote_ip4));
-		asm volatile("" ::: "memory"); /* keeps the two branches' reads of the context apart */
-	} else {
-		key.source.word[0] = FIELD(ops->local_ip6[0]);
-		key.source.word[1] = FIELD(ops->local_ip6[1]);
-		key.source.word[2] = FIELD(ops->local_ip6[2]);
-		key.source.word[3] = FIELD(ops->local_ip6[3]);
-		key.destination.word[0] = FIELD(ops->remote_ip6[0]);
-		key.destination.word[1] = FIELD(ops->remote_ip6[1]);
-		key.destination.word[2] = FIELD(ops->remote_ip6[2]);
-		key.destination.word[3] = FIELD(ops->remote_ip6[3]);
-	}
-	if (within_namespace(&key.source, &key.destination))
-		return;
+	ends_of(ops, &key.source, &key.destination);
 	key.source_port = bpf_htons(ops->local_port);
 	key.destination_port = ops->remote_port >> 16; /* network order in the upper half: struct bpf_sock_ops */
-	key.protocol = IPPROTO_TCP;
-	bpf_map_update_elem(&senders, &key, &sender, BPF_ANY);
+	if (state)
+		source_of(state, &source);
+	announce(&key, &source);
+}
+
+/* Takes what the sender announced before it can be too old, or somebody else's. */
+static __always_inline void take_announcement(struct bpf_sock_ops *ops, struct socket_state *state)
+{
+	struct sender_key key = { .protocol = IPPROTO_TCP };
+	struct party source = {};
+
+	ends_of(ops, &key.destination, &key.source);
+	key.source_port = ops->remote_port >> 16;
+	key.destination_port = bpf_htons(ops->local_port);
+	if (!announced(&key, &source))
+		return;
+	bpf_map_delete_elem(&senders, &key);
+	source.addr = key.source;
+	keep_peer(state, &source);
+	state->peer_known = 1;
 }
 
 SEC("sockops")
 int sock_ops(struct bpf_sock_ops *ops)
 {
 	struct socket_state *state;
+	struct weir_current now;
 	struct tcp_sock *tcp;
 	struct bpf_sock *sk = ops->sk;
 
-	if (!sk || !in_force())
+	if (!sk || !in_force(&now))
 		return 1;
 	switch (ops->op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		announce_connect(ops, bpf_sk_storage_get(&sockets, sk, 0, 0));
+		break;
+	case BPF_SOCK_OPS_TCP_LISTEN_CB:
 		state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-		if (state)
-			announce_connect(ops, state);
+		if (!state)
+			break;
+		state->role = ROLE_NONE; /* it may have been a connection before */
+		state->generation = 0;
+		state->verdict = 0;
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		state = bpf_sk_storage_get(&sockets, sk, 0, 0);
@@ -146,8 +167,9 @@ int sock_ops(struct bpf_sock_ops *ops)
 			lose(WEIR_LOSS_STORAGE);
 			break;
 		}
-		state->role = ROLE_ACCEPTING; /* whose, and from whom, is found with its first packet */
+		state->role = ROLE_ACCEPTING; /* whose, and from a neighbour whom, is found with its first packet */
 		state->started_ns = bpf_ktime_get_ns();
+		take_announcement(ops, state);
 		bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_RTT_CB_FLAG);
 		break;
 	case BPF_SOCK_OPS_RTT_CB:

@@ -3,7 +3,7 @@
  * their workload was known, and end the connections that are no longer allowed. Each writes a line for each one. */
 #include "kernel.h"
 #include "owner.h"
-#include "report.h"
+#include "sender.h"
 
 extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak; /* since 6.5 */
 
@@ -33,13 +33,13 @@ static __always_inline __u64 owner_of(struct sock *sk, __u32 generation)
 
 static __always_inline int enrol(struct seq_file *seq, struct sock *sk)
 {
-	struct weir_current *now = in_force();
 	struct socket_state *state;
+	struct weir_current now;
 	__u64 owner;
 
-	if (!now)
+	if (!in_force(&now))
 		return 0;
-	owner = owner_of(sk, now->generation);
+	owner = owner_of(sk, now.generation);
 	if (!owner)
 		return 0;
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -90,9 +90,7 @@ static __always_inline int judge_opened(const struct weir_current *now, struct s
 	__u32 sides = state->peer_owner || state->redirected ? SIDE_EGRESS | SIDE_INGRESS : SIDE_EGRESS;
 
 	flow->port = state->port;
-	flow->source.owner = state->owner;
-	flow->source.speaks_for = state->speaks_for;
-	flow->source.proxy = state->proxy;
+	source_of(state, &flow->source);
 	flow->source.addr_known = 1;
 	if (sk->__sk_common.skc_family == AF_INET)
 		addr_from_v4(&flow->source.addr, sk->__sk_common.skc_rcv_saddr);
@@ -116,11 +114,8 @@ static __always_inline int judge_accepted(const struct weir_current *now, struct
 	flow->destination.owner = state->owner ? state->owner : owner_of(sk, now->generation);
 	flow->source.addr_known = 1;
 	flow->port = bpf_htons(sk->__sk_common.skc_num);
-	if (state->generation) {
-		flow->source.addr = state->peer;
-		flow->source.owner = state->peer_owner;
-		flow->source.speaks_for = state->peer_speaks_for;
-		flow->source.proxy = state->peer_proxy;
+	if (state->generation || state->peer_known) {
+		peer_of(state, &flow->source);
 	} else if (sk->__sk_common.skc_family == AF_INET) {
 		addr_from_v4(&flow->source.addr, sk->__sk_common.skc_daddr);
 		addr_from_v4(&flow->destination.addr, sk->__sk_common.skc_rcv_saddr);
@@ -130,7 +125,7 @@ static __always_inline int judge_accepted(const struct weir_current *now, struct
 	}
 	if (!flow->destination.owner)
 		return 0;
-	if (!state->generation && within_namespace(&flow->source.addr, &flow->destination.addr))
+	if (!state->generation && !state->peer_known && within_namespace(&flow->source.addr, &flow->destination.addr))
 		return 0;
 	decide(now, flow, SIDE_INGRESS, decision);
 	if (decision->destination.kind == WEIR_KIND_PROXY)
@@ -143,25 +138,25 @@ SEC("iter/tcp")
 int revoke_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
-	struct weir_current *now = in_force();
 	struct decision decision = {};
+	struct weir_current now;
 	struct socket_state *state;
 	struct flow flow = {};
 	struct sock *sk;
 	int over, told;
 
 	sk = common ? (struct sock *)bpf_skc_to_tcp_sock(common) : NULL;
-	if (!sk || !now || now->audit)
+	if (!sk || !in_force(&now) || now.audit)
 		return 0;
 	state = bpf_sk_storage_get(&sockets, common, 0, 0);
-	if (!state || !state->role || (state->generation == now->generation && state->verdict == WEIR_ALLOWED))
+	if (!state || !state->role || (state->generation == now.generation && state->verdict == WEIR_ALLOWED))
 		return 0;
-	told = state->generation == now->generation; /* one of its packets came first and was refused */
+	told = state->generation == now.generation; /* one of its packets came first and was refused */
 	flow.protocol = IPPROTO_TCP;
 	if (state->role == ROLE_CONNECTING)
-		over = state->generation && judge_opened(now, sk, state, &flow, &decision);
+		over = state->generation && judge_opened(&now, sk, state, &flow, &decision);
 	else
-		over = judge_accepted(now, sk, state, &flow, &decision);
+		over = judge_accepted(&now, sk, state, &flow, &decision);
 	if (!over || bpf_sock_destroy(common))
 		return 0;
 	if (decision.ruling.verdict == WEIR_DENIED && !told)

@@ -96,6 +96,7 @@ struct Metrics {
     case WEIR_LOSS_REFUSALS.rawValue: "refusals"
     case WEIR_LOSS_EXCHANGES.rawValue: "exchanges"
     case WEIR_LOSS_STORAGE.rawValue: "storage"
+    case WEIR_LOSS_SENDERS.rawValue: "senders"
     default: "unknown-\(index)"
     }
   }

@@ -125,6 +125,10 @@ extension Compiler {
 
   mutating func writeIdentities(_ signatures: Signatures, _ identities: [UInt32]) {
     var members: [UInt32: [Int]] = [:]
+    // Workloads of one identity are selected by the same policies; they can differ only in what they call their
+    // ports, which is no matter for egress.
+    var subjects: [UInt32: UInt32] = [:]
+    for (_, entry) in tables.workloads where entry.identity != 0 { subjects[entry.identity] = entry.class_ }
     for (position, identity) in identities.enumerated() {
       members[identity, default: []].append(position)
     }
@@ -134,7 +138,9 @@ extension Compiler {
       // they serve; a proxy speaks for them where they ask.
       let key = Classes.Key(signature: signatures.ofEndpoint[first])
       let only = positions.count == 1 ? numbers.workload(index.endpoints[first].name) : 0
-      tables.identities.append((identity, weir_identity(class_: classes.number(key), workload: only)))
+      let value = weir_identity(
+        class_: classes.number(key), subject: subjects[identity] ?? 0, workload: only)
+      tables.identities.append((identity, value))
     }
   }
 }

@@ -24,7 +24,7 @@ extension Lab {
           workload: number, identity: number, class_: number, target: target,
           kind: UInt8(WEIR_KIND_WORKLOAD.rawValue), proxy: 0)
       ))
-    entries.identities.append((number, weir_identity(class_: number, workload: number)))
+    entries.identities.append((number, weir_identity(class_: number, subject: number, workload: number)))
     return Member(number: number, cgroup: cgroup, path: path, id: id)
   }
 

@@ -108,6 +108,7 @@ struct weir_cell_key {
 /* identities: __u32 identity -> whom a proxy speaks for. */
 struct weir_identity {
 	__u32 class_;
+	__u32 subject;  /* the class that its workloads here have as subjects, for egress; 0 none is here */
 	__u32 workload; /* the workload when the identity has just one, else 0 */
 };
 
@@ -199,7 +200,8 @@ enum weir_loss {
 	WEIR_LOSS_REFUSALS = 2,
 	WEIR_LOSS_EXCHANGES = 3,   /* UDP exchanges that could not be remembered */
 	WEIR_LOSS_STORAGE = 4,     /* sockets whose state could not be kept */
-	WEIR_LOSS_LAST = 5,
+	WEIR_LOSS_SENDERS = 5,     /* senders whose receiver in another namespace could not be told */
+	WEIR_LOSS_LAST = 6,
 };
 
 /* events: ring buffer; one for each verdict on a new flow. Refusals always, the rest while somebody follows. */
