@@ -109,7 +109,7 @@ public enum Cgroup {
   }
 
   /// Visits `root` and every cgroup below it, parents first, until `body` answers false.
-  static func walk(_ root: String, _ body: (String) -> Bool) {
+  package static func walk(_ root: String, _ body: (String) -> Bool) {
     var waiting = [root]
     while let path = waiting.popLast() {
       guard body(path) else { return }
@@ -118,7 +118,7 @@ public enum Cgroup {
   }
 
   /// The processes in this one cgroup, not those below it.
-  static func processes(_ path: String) -> [Int32] {
+  package static func processes(_ path: String) -> [Int32] {
     (readFile("\(path)/cgroup.procs") ?? "").split(separator: "\n").compactMap { Int32($0) }
   }
 }

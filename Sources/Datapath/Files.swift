@@ -1,7 +1,7 @@
 import Glibc
 
 /// A small file's text; nil where it cannot be read.
-func readFile(_ path: String) -> String? {
+package func readFile(_ path: String) -> String? {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { return nil }
   defer { close(descriptor) }
@@ -22,7 +22,7 @@ func readAll(_ descriptor: Int32) -> [UInt8]? {
 }
 
 /// The names in a directory, sorted, without `.` and `..`; none where it cannot be read.
-func names(in path: String, directories only: Bool = false) -> [String] {
+package func names(in path: String, directories only: Bool = false) -> [String] {
   guard let directory = opendir(path) else { return [] }
   defer { closedir(directory) }
   var names: [String] = []

@@ -25,7 +25,7 @@ public struct MapFill: Sendable, Codable, Hashable {
 }
 
 /// Asks the kernel what is there, instead of remembering what was done.
-struct Inspector {
+package struct Inspector {
   let object: LoadedObject
   let pins: Pins
   let root: String
@@ -63,7 +63,7 @@ struct Inspector {
   }
 
   /// The ids of the programs that the kernel runs for this cgroup, in order, those from above included.
-  static func effective(_ cgroup: String, _ type: bpf_attach_type) throws(DatapathError) -> [UInt32] {
+  package static func effective(_ cgroup: String, _ type: bpf_attach_type) throws(DatapathError) -> [UInt32] {
     let directory = try Descriptor.directory(cgroup, "open cgroup")
     var room: UInt32 = 64
     while true {

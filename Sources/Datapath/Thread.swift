@@ -2,7 +2,7 @@ import Glibc
 
 /// Runs `body` on a thread of its own and waits for it: what it does to its thread, such as entering a
 /// namespace, ends with the thread.
-func onThread<Result: Sendable>(
+package func onThread<Result: Sendable>(
   _ body: @escaping @Sendable () -> Result
 ) throws(DatapathError) -> Result {
   guard let result = try onThreads([body]).first else {

@@ -1,5 +1,6 @@
 import CLibbpf
 import Glibc
+import Lab
 import Testing
 
 @testable import Datapath
@@ -20,17 +21,6 @@ enum Observed {
       links[name] = report
     }
     return links
-  }
-
-  /// How many programs the kernel runs for the hooks of a cgroup root.
-  static func attached(_ cgroup: String) throws -> Int {
-    try [
-      BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_SENDMSG,
-      BPF_CGROUP_INET_SOCK_CREATE, BPF_CGROUP_SOCK_OPS, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS,
-      BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET6_BIND, BPF_CGROUP_INET4_GETPEERNAME,
-      BPF_CGROUP_INET6_GETPEERNAME,
-      BPF_CGROUP_GETSOCKOPT, BPF_CGROUP_SETSOCKOPT,
-    ].reduce(0) { try $0 + Inspector.effective(cgroup, $1).count }
   }
 
   /// Fills a hook of a cgroup with programs that do nothing, so that the kernel takes no more; they go with

@@ -1,5 +1,6 @@
 import CDatapath
 import Glibc
+import Lab
 import Testing
 
 @testable import Datapath
@@ -25,7 +26,7 @@ extension Kernel {
         let links = try links(lab, at: envoy)
         #expect(Set(links.keys) == Self.hooks)
         #expect(links.values.allSatisfy { $0.effective && $0.hook == "cgroup/\($0.name)" })
-        #expect(try Observed.attached(web) == 8)
+        #expect(try Lab.attached(web) == 8)
       }
     }
 
@@ -36,7 +37,7 @@ extension Kernel {
         let before = try links(lab, at: envoy).mapValues(\.linkId)
         try lab.datapath().attach(proxy: 3, cgroup: envoy)
         #expect(try links(lab, at: envoy).mapValues(\.linkId) == before)
-        #expect(try Observed.attached(envoy) == 14)
+        #expect(try Lab.attached(envoy) == 14)
       }
     }
 
@@ -46,7 +47,7 @@ extension Kernel {
         try lab.datapath().attach(proxy: 3, cgroup: old)
         try lab.datapath().attach(proxy: 3, cgroup: new)
         #expect(try links(lab, at: old).isEmpty)
-        #expect(try Observed.attached(old) == 8)
+        #expect(try Lab.attached(old) == 8)
         #expect(try Set(links(lab, at: new).keys) == Self.hooks)
       }
     }
@@ -60,7 +61,7 @@ extension Kernel {
         #expect(try links(lab, at: one).isEmpty)
         #expect(try links(lab, at: two).count == Self.hooks.count)
         try lab.datapath().keepProxies([])
-        #expect(try Observed.attached(two) == 8)
+        #expect(try Lab.attached(two) == 8)
       }
     }
 

@@ -1,6 +1,7 @@
 import CDatapath
 import CLibbpf
 import Glibc
+import Lab
 import Testing
 
 @testable import Datapath
@@ -46,7 +47,7 @@ extension Kernel {
         #expect(refusal("/sys/fs/bpf/absent/weir", lab.root)?.code == ENOENT)
         #expect(refusal("\(lab.directory)/a.b", lab.root)?.description.contains("no dot") == true)
         #expect(refusal("weir", lab.root)?.description.contains("absolute") == true)
-        #expect(try Observed.attached(lab.root) == 0)
+        #expect(try Lab.attached(lab.root) == 0)
       }
     }
 
@@ -66,7 +67,7 @@ extension Kernel {
       try Lab.use { lab in
         _ = try lab.datapath()
         #expect(throws: DatapathError.self) { try Datapath.detach(directory: lab.directory) }
-        #expect(try Observed.attached(lab.root) == 8)
+        #expect(try Lab.attached(lab.root) == 8)
       }
     }
 
@@ -75,7 +76,7 @@ extension Kernel {
         let full = try Observed.exhaust(BPF_CGROUP_INET_INGRESS, of: lab.root)
         let error = try #require(refusal(lab.directory, lab.root))
         #expect(error.description.hasPrefix("attach ingress to \(lab.root): E2BIG ("))
-        #expect(try Observed.attached(lab.root) == full.count)
+        #expect(try Lab.attached(lab.root) == full.count)
         #expect(access(lab.directory, F_OK) != 0)
       }
     }
@@ -105,7 +106,7 @@ extension Kernel {
         #expect(error.description.contains(lab.root))
         #expect(error.description.contains("weir detach"))
         #expect(try Observed.links(lab).mapValues(\.program) == before)
-        #expect(try Observed.attached(other) == 8, "only those of the root above")
+        #expect(try Lab.attached(other) == 8, "only those of the root above")
       }
     }
 
@@ -120,7 +121,7 @@ extension Kernel {
         #expect(error.description.hasPrefix("adopt map \(pins.maps)/settings: "))
         #expect(error.description.contains("weir detach"))
         #expect(names(in: pins.maps) == ["settings"])
-        #expect(try Observed.attached(lab.root) == 0)
+        #expect(try Lab.attached(lab.root) == 0)
       }
     }
 
@@ -133,7 +134,7 @@ extension Kernel {
         #expect(bpf_obj_pin(map.raw, pins.link("egress")) == 0)
         let error = try #require(refusal(lab.directory, lab.root))
         #expect(error.description.contains("\(pins.link("egress")): EINVAL (not a link"))
-        #expect(try Observed.attached(lab.root) == 0)
+        #expect(try Lab.attached(lab.root) == 0)
       }
     }
 

@@ -1,6 +1,7 @@
 import CDatapath
 import CLibbpf
 import Glibc
+import Lab
 import Testing
 
 @testable import Datapath
@@ -69,7 +70,7 @@ extension Kernel {
           #expect(link.program != old.program, "\(name) runs the program of the new start")
           if case .cgroup = link.kind { #expect(link.id == old.id, "\(name) is the same link") }
         }
-        #expect(try Observed.attached(lab.root) == 8)
+        #expect(try Lab.attached(lab.root) == 8)
         #expect(try datapath.generation() == 1)
         #expect(try datapath.maps().first { $0.name == "workloads" }?.entries == 1)
       }
@@ -85,7 +86,7 @@ extension Kernel {
         #expect(rename(pins.link("egress"), pins.link("egress") + LinkSession.aside) == 0)
         let programs = try lab.datapath().programs()
         #expect(Set(programs.map(\.name)) == Set(Self.attached.keys))
-        #expect(try Observed.attached(lab.root) == 8)
+        #expect(try Lab.attached(lab.root) == 8)
       }
     }
 
@@ -110,7 +111,7 @@ extension Kernel {
         let programs = try lab.datapath().programs()
         #expect(Set(programs.map(\.name)) == Set(Self.attached.keys))
         #expect(programs.allSatisfy { $0.effective })
-        #expect(try Observed.attached(lab.root) == 8)
+        #expect(try Lab.attached(lab.root) == 8)
       }
     }
 
@@ -120,10 +121,10 @@ extension Kernel {
         try lab.datapath().attach(proxy: 3, cgroup: path)
         let pins = Pins(lab.directory)
         let pinned = names(in: pins.links).count + names(in: pins.maps).count
-        #expect(try Observed.attached(path) == 14)
+        #expect(try Lab.attached(path) == 14)
         lab.drop()
         #expect(try Datapath.detach(directory: lab.directory) == pinned)
-        #expect(try Observed.attached(path) == 0)
+        #expect(try Lab.attached(path) == 0)
         #expect(access(lab.directory, F_OK) != 0)
         #expect(try Datapath.detach(directory: lab.directory) == 0)
       }

@@ -1,6 +1,7 @@
 import CDatapath
 import CLibbpf
 import Glibc
+import Lab
 import Testing
 
 @testable import Datapath

@@ -1,11 +1,11 @@
 import CLinux
 import Glibc
 
-@testable import Datapath
+import Datapath
 
 /// A process of a lab, with pipes on its standard input, output and error.
-final class Child {
-  let pid: pid_t
+package final class Child {
+  package let pid: pid_t
   private var input: Int32
   private let output: Int32
   private let errors: Int32
@@ -15,7 +15,7 @@ final class Child {
 
   /// `/bin/sh` moves itself into the cgroup, then becomes the command, so that the command was never
   /// elsewhere.
-  init(_ command: [String], cgroup: String?, netns: Int32?) throws {
+  package init(_ command: [String], cgroup: String?, netns: Int32?) throws {
     let move = cgroup.map { "echo $$ > '\($0)/cgroup.procs' && " } ?? ""
     let words = ["/bin/sh", "-c", move + "exec \"$@\"", "sh"] + command
     let started = try onThread { () -> Started in
@@ -33,7 +33,7 @@ final class Child {
     close(errors)
   }
 
-  func write(_ text: String) throws {
+  package func write(_ text: String) throws {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
@@ -42,14 +42,14 @@ final class Child {
     }
   }
 
-  func closeInput() {
+  package func closeInput() {
     if input >= 0 { close(input) }
     input = -1
   }
 
   /// The next line of its standard output, without the newline; throws when none comes in time or it has
   /// ended.
-  func line(seconds: Double = 10) throws -> String {
+  package func line(seconds: Double = 10) throws -> String {
     let deadline = Child.now() + seconds
     while true {
       if let end = unread.firstIndex(of: UInt8(ascii: "\n")) {
@@ -64,23 +64,23 @@ final class Child {
   }
 
   /// Everything it still says, and its exit status (128 + signal when one ended it).
-  func finish(seconds: Double = 10) throws -> (status: Int32, stdout: String, stderr: String) {
+  package func finish(seconds: Double = 10) throws -> (status: Int32, stdout: String, stderr: String) {
     closeInput()
     let deadline = Child.now() + seconds
     while try gather(until: deadline) {}
     return (wait(), String(decoding: unread, as: UTF8.self), String(decoding: complaints, as: UTF8.self))
   }
 
-  func signal(_ number: Int32) { if ended == nil { Glibc.kill(pid, number) } }
+  package func signal(_ number: Int32) { if ended == nil { Glibc.kill(pid, number) } }
 
-  func kill() {
+  package func kill() {
     guard ended == nil else { return }
     signal(SIGKILL)
     _ = wait()
   }
 
   @discardableResult
-  func wait() -> Int32 {
+  package func wait() -> Int32 {
     if let ended { return ended }
     var status: Int32 = 0
     while waitpid(pid, &status, 0) < 0, errno == EINTR {}
@@ -152,7 +152,17 @@ final class Child {
       var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
       defer { for argument in arguments { free(argument) } }
       var started = Started(failure: 0)
-      started.failure = posix_spawn(&started.pid, "/bin/sh", &actions, nil, &arguments, environ)
+      // A test's thread may have every signal blocked, and a child would inherit that.
+      var attributes = posix_spawnattr_t()
+      posix_spawnattr_init(&attributes)
+      defer { posix_spawnattr_destroy(&attributes) }
+      var (none, all) = (sigset_t(), sigset_t())
+      sigemptyset(&none)
+      sigfillset(&all)
+      posix_spawnattr_setsigmask(&attributes, &none)
+      posix_spawnattr_setsigdefault(&attributes, &all)
+      posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+      started.failure = posix_spawn(&started.pid, "/bin/sh", &actions, &attributes, &arguments, environ)
       for end in [ends[0], ends[3], ends[5]] { close(end) }
       (started.input, started.output, started.errors) = (ends[1], ends[2], ends[4])
       return started

@@ -1,7 +1,4 @@
 import Glibc
-import Testing
-
-@testable import Datapath
 
 /// `peer.py` beside this file: servers and clients that the hooks are tried with.
 extension Lab {
@@ -18,24 +15,24 @@ extension Lab {
 
   /// A server that answers what it gets; prints `from ADDRESS PORT` for each caller.
   @discardableResult
-  func server(_ transport: String = "tcp", in cgroup: String?, netns: Int32? = nil, at address: String, _ port: UInt16)
+  package func server(_ transport: String = "tcp", in cgroup: String?, netns: Int32? = nil, at address: String, _ port: UInt16)
     throws -> Child
   {
     try peer(cgroup, netns, ["serve", transport, address, "\(port)"])
   }
 
   /// A proxy that dials on in its caller's name; prints `PEER-ADDRESS ORIGINAL-ADDRESS PORT RESULT` for each caller.
-  func proxyProcess(in cgroup: String, at address: String, _ port: UInt16) throws -> Child {
+  package func proxyProcess(in cgroup: String, at address: String, _ port: UInt16) throws -> Child {
     try peer(cgroup, nil, ["proxy", address, "\(port)"])
   }
 
   /// A client for `ask`.
-  func client(in cgroup: String?, netns: Int32? = nil) throws -> Child { try peer(cgroup, netns, ["client"]) }
+  package func client(in cgroup: String?, netns: Int32? = nil) throws -> Child { try peer(cgroup, netns, ["client"]) }
 }
 
 extension Child {
   /// One command of `peer.py client` and its answer: `ok`, an errno's name, `TIMEOUT`, or what was received.
-  func ask(_ command: String) throws -> String {
+  package func ask(_ command: String) throws -> String {
     try write(command + "\n")
     return try line()
   }

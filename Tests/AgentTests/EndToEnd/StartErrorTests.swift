@@ -1,0 +1,131 @@
+import Datapath
+import Glibc
+import Lab
+import Testing
+
+@testable import Agent
+
+extension EndToEnd {
+  /// A start that fails: what is given, the whole of what is said, and what runs it.
+  private struct WrongStart {
+    var name: String
+    var arguments: [String]
+    var says: String
+    var around: [String] = []
+  }
+
+  private func wrongStarts(_ node: Node, mount: String) -> [WrongStart] {
+    func with(_ option: String, _ value: String?) -> [String] {
+      var arguments = node.arguments
+      guard let index = arguments.firstIndex(of: option) else { return arguments }
+      arguments.replaceSubrange(index...index + 1, with: value.map { [option, $0] } ?? [])
+      return arguments
+    }
+    let root = node.root
+    let files = node.lab.files
+    return [
+      WrongStart(
+        name: "an option that is none", arguments: node.arguments + ["--cgroup-rot", root],
+        says: "--cgroup-rot: no such option; did you mean --cgroup-root?"),
+      WrongStart(
+        name: "an option without its value", arguments: node.arguments + ["--bpffs"],
+        says: "--bpffs: needs a value, --bpffs DIR"),
+      WrongStart(
+        name: "a policy directory that is missing", arguments: with("--policies", "\(files)/none"),
+        says: "open policies \(files)/none: ENOENT; name a directory that is there with --policies"),
+      WrongStart(
+        name: "a cgroup root that is missing", arguments: with("--cgroup-root", "\(root)/none"),
+        says: "cgroup root \(root)/none: is not there; make it (mkdir \(mount)/NAME) or name another with "
+          + "--cgroup-root"),
+      WrongStart(
+        name: "the cgroup mount as the root", arguments: with("--cgroup-root", mount),
+        says: "cgroup root \(mount): is not a directory below the cgroup2 mount \(mount); make one there"),
+      WrongStart(
+        name: "a cgroup root that is none", arguments: with("--cgroup-root", files),
+        says: "cgroup root \(files): is not a directory below the cgroup2 mount \(mount); make one there"),
+      WrongStart(
+        name: "pins outside bpffs", arguments: with("--bpffs", "\(files)/pins"),
+        says: "bpffs \(files)/pins: is not on a bpf file system; mount -t bpf bpf /sys/fs/bpf, or name another "
+          + "with --bpffs"),
+      WrongStart(
+        name: "no privileges", arguments: node.arguments,
+        says: "load programs: EPERM: needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; run as root",
+        around: ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]),
+      WrongStart(
+        name: "one privilege short", arguments: node.arguments,
+        says: "load programs: EPERM: needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; run as root",
+        around: ["setpriv", "--bounding-set=-net_admin"]),
+    ]
+  }
+
+  private func expectRefused(_ node: Node, _ wrong: WrongStart) throws {
+    let answer = try node.lab.run(in: "node", wrong.around + [Node.binary] + wrong.arguments)
+    #expect(answer.status == 2, "\(wrong.name)")
+    #expect(answer.stderr == "weir agent: \(wrong.says)\n", "\(wrong.name)")
+    #expect(answer.stdout.isEmpty, "\(wrong.name)")
+  }
+
+  @Test func `a wrong start is one line, status 2, and nothing attached or pinned`() throws {
+    try Node.use { node in
+      try node.write("all.yaml", node.workload("web"))
+      let mount = try Cgroup.mount()
+      for wrong in wrongStarts(node, mount: mount) {
+        try expectRefused(node, wrong)
+        #expect(access(node.lab.directory, F_OK) != 0, "\(wrong.name): something is pinned")
+        #expect(try Lab.attached(node.root) == 0, "\(wrong.name): something is attached")
+        #expect(!Files.exists("\(node.runDirectory)/weir.sock"), "\(wrong.name): a socket is left")
+      }
+    }
+  }
+
+  @Test func `a port in use keeps the agent from starting, and nothing is attached`() throws {
+    try Node.use { node in
+      try node.write("all.yaml", node.workload("web"))
+      try node.lab.server(in: "node", at: "127.0.0.1", 9464)
+      try expectRefused(
+        node,
+        WrongStart(
+          name: "a port in use", arguments: node.arguments,
+          says: "bind metrics address 127.0.0.1:9464: EADDRINUSE; another program listens there; name another with "
+            + "--metrics"))
+      #expect(access(node.lab.directory, F_OK) != 0)
+      #expect(try Lab.attached(node.root) == 0)
+      #expect(!Files.exists("\(node.runDirectory)/weir.sock"))
+    }
+  }
+
+  @Test func `a second agent is refused and the first goes on`() throws {
+    try Node.use { node in
+      try node.write("all.yaml", node.workload("web") + PolicyText.egress("web", ports: [8081]))
+      try node.server("web", 8082)
+      let first = try node.start()
+      let attached = try Lab.attached(node.root)
+      var other = node.arguments
+      func give(_ option: String, _ value: String) {
+        if let index = other.firstIndex(of: option) { other[index + 1] = value }
+      }
+      give("--metrics", "127.0.0.1:9465")
+      let sameRunDirectory = try node.lab.run(in: "node", [Node.binary] + other)
+      #expect(sameRunDirectory.status == 2)
+      #expect(sameRunDirectory.stderr.split(separator: "\n").count == 1, "\(sameRunDirectory.stderr)")
+      give("--run-dir", node.lab.files + "/other")
+      let samePins = try node.lab.run(in: "node", [Node.binary] + other)
+      #expect(samePins.status == 2)
+      #expect(samePins.stderr.split(separator: "\n").count == 1, "\(samePins.stderr)")
+      #expect(samePins.stderr.hasPrefix("weir agent: "), "\(samePins.stderr)")
+      #expect(samePins.stderr.contains(node.lab.directory), "\(samePins.stderr)")
+      print(sameRunDirectory.stderr + samePins.stderr)
+      let detach = try node.weir("detach", "--bpffs", node.lab.directory)
+      #expect(detach.status == 2)
+      #expect(
+        detach.stderr == "weir detach: \(node.lab.directory): an agent is running; stop it first\n")
+
+      let status = try node.status()
+      #expect(status.pid == first.pid && status.inForce)
+      #expect(status.programs.map(\.linkId) == first.programs.map(\.linkId))
+      #expect(status.programs.map(\.programId) == first.programs.map(\.programId))
+      #expect(try Lab.attached(node.root) == attached)
+      #expect(try node.client("web").ask("connect 127.0.0.1 8082") == "ok", "a workload reaches itself")
+    }
+  }
+}
