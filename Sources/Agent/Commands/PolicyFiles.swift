@@ -7,7 +7,7 @@ enum PolicyFiles {
     if paths.isEmpty { throw Failure("no PATH given; name policy files or directories") }
     for path in paths where !Files.exists(path) {
       throw Failure(
-        SystemError("open", path, code: 2), hint: "name policy files or directories that are there")
+        SystemError("open", path), hint: "name policy files or directories that are there")
     }
     return Reading(paths: paths)
   }
