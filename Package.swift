@@ -39,7 +39,8 @@ let package = Package(
     .testTarget(name: "ProxiesTests", dependencies: ["Proxies", "Policy"], swiftSettings: strict),
     // A cgroup subtree, pins, network namespaces and processes of a test's own, all gone after it.
     .target(
-      name: "Lab", dependencies: ["Datapath", "CDatapath", "CLibbpf", "CLinux"], path: "Tests/Lab", exclude: ["peer.py"],
+      name: "Lab", dependencies: ["Datapath", "CDatapath", "CLibbpf", "CLinux"], path: "Tests/Lab",
+      exclude: ["peer.py"],
       swiftSettings: strict),
     .testTarget(
       name: "DatapathTests", dependencies: ["Lab", "Datapath", "CDatapath", "CLinux", "CLibbpf"],

@@ -1,7 +1,6 @@
 import CLinux
-import Glibc
-
 import Datapath
+import Glibc
 
 /// A process of a lab, with pipes on its standard input, output and error.
 package final class Child {

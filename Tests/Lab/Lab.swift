@@ -1,10 +1,9 @@
 import CDatapath
 import CLinux
-import Glibc
-import Testing
-
 import Datapath
+import Glibc
 import Synchronization
+import Testing
 
 extension Trait where Self == ConditionTrait {
   /// Skips where the kernel lets this process load nothing. Where CI is set nothing is skipped: the tests
@@ -18,7 +17,9 @@ extension Trait where Self == ConditionTrait {
 
 package struct LabError: Error, CustomStringConvertible {
   package var description: String
-  package init(_ what: String, code: Int32 = errno) { description = "\(what): \(String(cString: strerror(code)))" }
+  package init(_ what: String, code: Int32 = errno) {
+    description = "\(what): \(String(cString: strerror(code)))"
+  }
 }
 
 /// A place for one test: a cgroup subtree, a pin directory and network namespaces of its own, and the
@@ -128,8 +129,8 @@ package final class Lab {
 
   // MARK: Processes
 
-  /// Runs a command in a cgroup below the root (nil: in the test's own) to its end, at most `seconds`; `netns` nil:
-  /// in the lab's own network namespace.
+  /// Runs a command in a cgroup below the root (nil: in the test's own) to its end, at most `seconds`;
+  /// `netns` nil: in the lab's own network namespace.
   package func run(
     in cgroup: String?, netns: Int32? = nil, seconds: Double = 10, _ command: [String]
   ) throws -> (status: Int32, stdout: String, stderr: String) {
@@ -216,7 +217,11 @@ package final class Lab {
     for name in names(in: path) {
       let entry = "\(path)/\(name)"
       var about = stat()
-      if lstat(entry, &about) == 0, about.st_mode & S_IFMT == S_IFDIR { removeTree(entry) } else { unlink(entry) }
+      if lstat(entry, &about) == 0, about.st_mode & S_IFMT == S_IFDIR {
+        removeTree(entry)
+      } else {
+        unlink(entry)
+      }
     }
     rmdir(path)
   }

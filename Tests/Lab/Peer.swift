@@ -15,19 +15,24 @@ extension Lab {
 
   /// A server that answers what it gets; prints `from ADDRESS PORT` for each caller.
   @discardableResult
-  package func server(_ transport: String = "tcp", in cgroup: String?, netns: Int32? = nil, at address: String, _ port: UInt16)
+  package func server(
+    _ transport: String = "tcp", in cgroup: String?, netns: Int32? = nil, at address: String, _ port: UInt16
+  )
     throws -> Child
   {
     try peer(cgroup, netns, ["serve", transport, address, "\(port)"])
   }
 
-  /// A proxy that dials on in its caller's name; prints `PEER-ADDRESS ORIGINAL-ADDRESS PORT RESULT` for each caller.
+  /// A proxy that dials on in its caller's name; prints `PEER-ADDRESS ORIGINAL-ADDRESS PORT RESULT` for each
+  /// caller.
   package func proxyProcess(in cgroup: String, at address: String, _ port: UInt16) throws -> Child {
     try peer(cgroup, nil, ["proxy", address, "\(port)"])
   }
 
   /// A client for `ask`.
-  package func client(in cgroup: String?, netns: Int32? = nil) throws -> Child { try peer(cgroup, netns, ["client"]) }
+  package func client(in cgroup: String?, netns: Int32? = nil) throws -> Child {
+    try peer(cgroup, netns, ["client"])
+  }
 }
 
 extension Child {

@@ -26,7 +26,8 @@ extension EndToEnd {
 
     static var all: [Hostile] {
       let bomb = (1...9).reduce("a0: &a0 [x, x, x, x, x, x, x, x, x]\n") { text, level in
-        text + "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", ") + "]\n"
+        text + "a\(level): &a\(level) ["
+          + Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", ") + "]\n"
       }
       let policy = PolicyText.egress("web", ports: [8082])
       return [
@@ -76,7 +77,11 @@ extension EndToEnd {
         let aside = "\(node.lab.files)/aside"
         let path = "\(node.policies)/hostile.yaml"
         try hostile.make(aside)
-        if hostile.name.contains("itself") { try hostile.make(path) } else { #expect(rename(aside, path) == 0) }
+        if hostile.name.contains("itself") {
+          try hostile.make(path)
+        } else {
+          #expect(rename(aside, path) == 0)
+        }
         let began = Clock.monotonic()
         let answer = try node.reload()
         let seconds = Double(Clock.monotonic() - began) / 1e9
@@ -96,6 +101,11 @@ extension EndToEnd {
         unlink(path)
         unlink(aside)
       }
+      let loop = "\(node.lab.files)/loop"
+      #expect(symlink(loop, loop) == 0)
+      let check = try node.weir("check", loop)
+      #expect(
+        check.status == 2 && check.stderr.hasPrefix("weir check: open \(loop): ELOOP; "), "\(check.stderr)")
       #expect(try node.reload().isTaken)
       let kilobytes = try peak(started.pid)
       print("the agent's highest resident memory: \(kilobytes) kB")

@@ -70,13 +70,16 @@ extension EndToEnd {
   }
 
   @Test(.enabled(if: StockEnvoy.isExpected, "no Envoy: scripts/install-envoy .build/envoy"))
-  func `requests are judged by a stock Envoy, whatever happens to the agent, and refused without Envoy`() throws {
+  func `requests are judged by a stock Envoy, whatever happens to the agent, and refused without Envoy`()
+    throws
+  {
     try Node.use { node in
       try node.write(
         "all.yaml",
         node.workload("web") + node.workload("api") + node.workload("batch") + Self.proxy
           // Were Envoy's upstream connection its own, api would not take it.
-          + PolicyText.egress("batch", ports: [8081]) + PolicyText.ingress("api", from: "batch", ports: [8081])
+          + PolicyText.egress("batch", ports: [8081])
+          + PolicyText.ingress("api", from: "batch", ports: [8081])
           + PolicyText.ingress("api", from: "web", ports: [8081]).replacingName("api-ingress", "api-web"))
       try node.write("requests.yaml", Self.requests(below: "/public"))
       _ = try lab(node, "envoy")
@@ -117,7 +120,9 @@ extension EndToEnd {
       try expectRequestsJudged(batch, "with the agent back")
 
       for process in Cgroup.processes("\(node.root)/shop/envoy") { kill(process, SIGKILL) }
-      _ = try eventually("Envoy to be gone") { Cgroup.processes("\(node.root)/shop/envoy").isEmpty ? true : nil }
+      _ = try eventually("Envoy to be gone") {
+        Cgroup.processes("\(node.root)/shop/envoy").isEmpty ? true : nil
+      }
       let closed = try batch.ask("GET /public/a")
       #expect(["closed", "ECONNRESET", "EPIPE"].contains(closed), "\(closed)")
       for _ in 0..<3 { #expect(try batch.ask("GET /public/a") == "ECONNREFUSED") }
@@ -129,7 +134,9 @@ extension EndToEnd {
     }
   }
 
-  private func lab(_ node: Node, _ name: String) throws -> String { try node.lab.cgroup("judged/shop/\(name)") }
+  private func lab(_ node: Node, _ name: String) throws -> String {
+    try node.lab.cgroup("judged/shop/\(name)")
+  }
 }
 
 extension String {

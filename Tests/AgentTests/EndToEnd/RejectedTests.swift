@@ -40,7 +40,8 @@ extension EndToEnd {
       let said = "event=file-rejected file=\(node.policies)/web.yaml line=6 column=3 field=spec.policyTipes "
       #expect(node.logText.contains(said), "\(node.logText)")
       let answer = try node.weir("status", "--run-dir", node.runDirectory)
-      #expect(answer.status == 1 && answer.stdout.contains("\(node.policies)/web.yaml:6:3: spec.policyTipes: "))
+      #expect(
+        answer.status == 1 && answer.stdout.contains("\(node.policies)/web.yaml:6:3: spec.policyTipes: "))
       #expect(try !node.reload().isTaken)
       try expectOnePort(web, "while a file is wrong")
       // A right file beside a wrong one is not taken either.
@@ -87,7 +88,9 @@ extension EndToEnd {
       let answer = try node.reload()
       #expect(!answer.isTaken && answer.status.generation == first)
       let problem = try #require(answer.status.problems.first)
-      #expect(problem.file == "\(node.policies)/web.yaml" && problem.message.contains("no permission to read it"), "\(problem)")
+      #expect(
+        problem.file == "\(node.policies)/web.yaml" && problem.message.contains("no permission to read it"),
+        "\(problem)")
       try expectOnePort(web, "while the file cannot be read")
       #expect(chmod("\(node.policies)/web.yaml", 0o600) == 0)
       #expect(try node.reload().isTaken)
@@ -102,7 +105,10 @@ extension EndToEnd {
       #expect(status.generation == 0 && !status.inForce && status.filesRejected == 1)
       let ready = try node.lab.run(
         in: "node",
-        ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*", "http://\(node.metrics)/readyz"])
+        [
+          "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*",
+          "http://\(node.metrics)/readyz",
+        ])
       #expect(ready.stdout == "503")
       #expect(try web.ask("connect 127.0.0.1 8082") == "ok")
       try node.write("web.yaml", PolicyText.egress("web", ports: [8081]))

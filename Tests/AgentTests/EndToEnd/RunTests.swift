@@ -21,7 +21,9 @@ extension EndToEnd {
     #expect(!Files.exists(workloadFile(node)), comment)
   }
 
-  @Test(arguments: [(["true"], 0), (["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -9 $$"], 137)] as [([String], Int32)])
+  @Test(
+    arguments: [(["true"], 0), (["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -9 $$"], 137)]
+      as [([String], Int32)])
   func `a run ends with its command's status and leaves nothing`(command: [String], status: Int32) throws {
     try Node.use { node in
       try node.write("web.yaml", PolicyText.egress("web", ports: [8081]))
@@ -50,8 +52,12 @@ extension EndToEnd {
       try node.write("web.yaml", PolicyText.egress("web", ports: [8081]))
       try node.start()
       let run = try runWeb(
-        node, ["python3", "-c", "import signal, sys; signal.signal(\(signal), lambda *_: sys.exit(9)); "
-          + "print('ready', flush=True); signal.pause()"])
+        node,
+        [
+          "python3", "-c",
+          "import signal, sys; signal.signal(\(signal), lambda *_: sys.exit(9)); "
+            + "print('ready', flush=True); signal.pause()",
+        ])
       #expect(try run.line() == "ready")
       #expect(Files.exists(workloadFile(node)))
       run.signal(signal)

@@ -29,7 +29,8 @@ struct Scrape {
       } else {
         let (sample, name) = try Scrape.sample(line)
         let isPart =
-          types[family] == "histogram" && ["_bucket", "_sum", "_count"].contains { family + $0 == sample.name }
+          types[family] == "histogram"
+          && ["_bucket", "_sum", "_count"].contains { family + $0 == sample.name }
         guard sample.name == family && types[family] != "histogram" || isPart, series.insert(name).inserted
         else { throw Scrape.wrong(line) }
         samples.append(sample)

@@ -61,7 +61,9 @@ extension EndToEnd {
       // Inside a directory that is a link's target no watch is needed to see it: the signal alone asks.
       try node.write("all.yaml", "")
       node.agent?.signal(SIGHUP)
-      _ = try eventually("the new generation") { try node.status().generation > first.generation ? true : nil }
+      _ = try eventually("the new generation") {
+        try node.status().generation > first.generation ? true : nil
+      }
       #expect(try web.ask("connect 127.0.0.1 8082") == "ok")
     }
   }

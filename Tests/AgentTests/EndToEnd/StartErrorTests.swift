@@ -34,6 +34,10 @@ extension EndToEnd {
         name: "a policy directory that is missing", arguments: with("--policies", "\(files)/none"),
         says: "open policies \(files)/none: ENOENT; name a directory that is there with --policies"),
       WrongStart(
+        name: "a policy directory that cannot be read", arguments: with("--policies", "\(files)/closed"),
+        says: "open policies \(files)/closed: EACCES; name a directory that is there with --policies",
+        around: ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]),
+      WrongStart(
         name: "a cgroup root that is missing", arguments: with("--cgroup-root", "\(root)/none"),
         says: "cgroup root \(root)/none: is not there; make it (mkdir \(mount)/NAME) or name another with "
           + "--cgroup-root"),
@@ -45,7 +49,8 @@ extension EndToEnd {
         says: "cgroup root \(files): is not a directory below the cgroup2 mount \(mount); make one there"),
       WrongStart(
         name: "pins outside bpffs", arguments: with("--bpffs", "\(files)/pins"),
-        says: "bpffs \(files)/pins: is not on a bpf file system; mount -t bpf bpf /sys/fs/bpf, or name another "
+        says:
+          "bpffs \(files)/pins: is not on a bpf file system; mount -t bpf bpf /sys/fs/bpf, or name another "
           + "with --bpffs"),
       WrongStart(
         name: "no privileges", arguments: node.arguments,
@@ -69,6 +74,7 @@ extension EndToEnd {
     try Node.use { node in
       try node.write("all.yaml", node.workload("web"))
       let mount = try Cgroup.mount()
+      try Files.makeDirectory("\(node.lab.files)/closed", mode: 0)
       for wrong in wrongStarts(node, mount: mount) {
         try expectRefused(node, wrong)
         #expect(access(node.lab.directory, F_OK) != 0, "\(wrong.name): something is pinned")
@@ -86,8 +92,9 @@ extension EndToEnd {
         node,
         WrongStart(
           name: "a port in use", arguments: node.arguments,
-          says: "bind metrics address 127.0.0.1:9464: EADDRINUSE; another program listens there; name another with "
-            + "--metrics"))
+          says:
+            "bind metrics address 127.0.0.1:9464: EADDRINUSE; another program listens there; name "
+            + "another with --metrics"))
       #expect(access(node.lab.directory, F_OK) != 0)
       #expect(try Lab.attached(node.root) == 0)
       #expect(!Files.exists("\(node.runDirectory)/weir.sock"))

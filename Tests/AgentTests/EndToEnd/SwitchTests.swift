@@ -60,7 +60,8 @@ extension EndToEnd {
       let follower = try node.lab.spawn(
         in: "node",
         [
-          "/bin/sh", "-c", "exec \"$0\" flows -o json --run-dir \"$1\" >\"$2\"", Node.binary, node.runDirectory,
+          "/bin/sh", "-c", "exec \"$0\" flows -o json --run-dir \"$1\" >\"$2\"", Node.binary,
+          node.runDirectory,
           flows,
         ])
       let pairs = try node.traffic("web", "pairs", "8081", "8082")

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes over the wire in the end-to-end tests. Each ends when its standard input does, and then says what it saw.
+"""What goes over the wire in the end-to-end tests. Each ends with its standard input and says what it saw.
 
-  traffic.py loop KEPT NAME=ADDRESS:PORT...    connects to each in turn, echoes over one kept connection to port KEPT all the
-                                               while; {"NAME": {"ok": n, "EPERM": n, ...}, "kept": {...}}
-  traffic.py pairs PORT PORT                   connects to both back to back; [[began, ended, first, second], ...]
-  traffic.py transfer PORT COUNT BYTES         so many connections, each echoing so many bytes; "ok"
-  traffic.py http PORT                         a line `METHOD PATH`, an answer: the status or an errno's name, always on one
-                                               connection while that lives; `new` takes another one
-  traffic.py api PORT                          an HTTP server; prints `ready`, answers every path with 200
-  traffic.py measure COMMAND...                runs it; {"seconds": s, "status": n, "kilobytes": n, "stdout": "", "stderr": ""}
+  traffic.py loop KEPT NAME=ADDRESS:PORT...
+      connects to each in turn, and echoes over one kept connection to port KEPT all the while;
+      {"NAME": {"ok": n, "EPERM": n, ...}, "kept": {...}}
+  traffic.py pairs PORT PORT
+      connects to both back to back; [[began, ended, first, second], ...]
+  traffic.py transfer PORT COUNT BYTES
+      so many connections, each echoing so many bytes; "ok"
+  traffic.py http PORT
+      a line `METHOD PATH`, an answer: the status and whether the connection was kept, or an errno's name;
+      `new` takes another connection
+  traffic.py api PORT
+      an HTTP server that answers every path with 200
+  traffic.py measure COMMAND...
+      runs it; {"seconds": s, "status": n, "kilobytes": n, "stdout": "", "stderr": ""}
 """
 import errno
 import http.client
@@ -108,7 +114,8 @@ def talk(port):
             print(answer.status, "kept" if was_open else "new", flush=True)
         except OSError as error:
             connection.close()
-            print("closed" if isinstance(error, http.client.RemoteDisconnected) else outcome(error), flush=True)
+            is_closed = isinstance(error, http.client.RemoteDisconnected)
+            print("closed" if is_closed else outcome(error), flush=True)
 
 
 class API(http.server.BaseHTTPRequestHandler):
