@@ -1,22 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The clock of the benchmarks. One process, one connection at a time, on IPv4 loopback.
+/* The clock of the benchmarks. One process, one connection at a time, on IPv4 loopback. Times are in ns; the
+ * first tenth of COUNT warms up and is not counted.
  *
- *   ping serve PORT              accepts, answers each message of 64 bytes with itself, ends with its standard input
- *   ping connect PORT COUNT      COUNT times connect and close; prints the median and p99 of connect() in ns
- *   ping echo PORT COUNT         one connection, COUNT messages of 64 bytes; prints median and p99 of a round trip in ns
- *   ping get PORT COUNT PATH     one HTTP/1.1 connection, COUNT requests; the same
+ *   ping serve PORT               accepts, answers each message of 64 bytes with itself, ends with its standard input
+ *   ping connect PORT COUNT       COUNT times connect, one exchange, close; prints median and p99 of connect()
+ *   ping refused PORT COUNT       the same of a connect() that weir must refuse
+ *   ping echo PORT COUNT          one connection, COUNT messages of 64 bytes; median and p99 of a round trip
+ *   ping get PORT COUNT PATH      one HTTP/1.1 connection, COUNT requests; the same
+ *   ping until PORT               connects every 100 us until weir refuses; prints CLOCK_MONOTONIC of that moment
+ *   ping watch PORT               connects every 100 us until SIGTERM; prints the attempts, and how many were not refused
+ *   ping stamp FILE COMMAND...    writes CLOCK_MONOTONIC into FILE and becomes COMMAND
+ *   ping time COMMAND...          how long COMMAND took, wall clock; its output goes nowhere
+ *   ping up                       brings the loopback interface of its network namespace up
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,18 +56,42 @@ static struct sockaddr_in loopback(const char *port)
 	return to;
 }
 
-static int dial(const struct sockaddr_in *to)
+static int make_socket(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+	struct timeval patience = { .tv_sec = 5 };
 
 	if (fd < 0)
 		fail("socket");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); /* no TIME_WAIT: ports are not the subject */
-	if (connect(fd, (const struct sockaddr *)to, sizeof *to))
-		fail("connect");
 	return fd;
+}
+
+/* 0, or the errno of connect(). The time is that of connect() alone. */
+static int try_connect(int fd, const struct sockaddr_in *to, uint64_t *took)
+{
+	uint64_t begin = now_ns();
+	int error = connect(fd, (const struct sockaddr *)to, sizeof *to) ? errno : 0;
+
+	*took = now_ns() - begin;
+	return error;
+}
+
+/* Weir says which side's policy refused: the client's own, or the server's. */
+static int is_refusal(int error)
+{
+	return error == EPERM || error == EACCES;
+}
+
+static int attempt(const struct sockaddr_in *to, uint64_t *took)
+{
+	int fd = make_socket(), error = try_connect(fd, to, took);
+
+	close(fd);
+	return error;
 }
 
 static int ascending(const void *a, const void *b)
@@ -67,6 +103,8 @@ static int ascending(const void *a, const void *b)
 
 static void print_times(uint64_t *times, int count)
 {
+	times += count / 10;
+	count -= count / 10;
 	qsort(times, (size_t)count, sizeof *times, ascending);
 	printf("%llu %llu\n", (unsigned long long)times[count / 2], (unsigned long long)times[count * 99 / 100]);
 }
@@ -79,7 +117,7 @@ static void serve(const char *port)
 	int count = 2;
 
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 128))
+	if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 4096))
 		fail("listen");
 	watched[1] = (struct pollfd){ .fd = listener, .events = POLLIN };
 	while (poll(watched, (nfds_t)count, -1) > 0) {
@@ -139,45 +177,149 @@ static void exchange(int fd, const char *request, size_t size)
 	}
 }
 
+static void time_connects(const struct sockaddr_in *to, uint64_t *times, int count, int refused)
+{
+	char request[MESSAGE] = { 0 };
+
+	for (int i = 0; i < count; i++) {
+		int fd = make_socket(), error = try_connect(fd, to, &times[i]);
+
+		if (refused ? !is_refusal(error) : error) {
+			errno = error;
+			fail(refused ? "connect was to be refused" : "connect");
+		}
+		if (!refused)
+			exchange(fd, request, sizeof request); /* keeps the server's queue of new connections empty */
+		close(fd);
+	}
+}
+
+static void time_requests(const struct sockaddr_in *to, uint64_t *times, int count, const char *path)
+{
+	char request[1024] = { 0 };
+	size_t size = MESSAGE;
+	uint64_t ignored;
+	int fd = make_socket();
+
+	if ((errno = try_connect(fd, to, &ignored)))
+		fail("connect");
+	if (path)
+		size = (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", path);
+	for (int i = 0; i < count; i++) {
+		uint64_t begin = now_ns();
+
+		exchange(fd, request, size);
+		times[i] = now_ns() - begin;
+	}
+	close(fd);
+}
+
+static void until_refused(const struct sockaddr_in *to)
+{
+	uint64_t begin = now_ns(), ignored;
+
+	if (is_refusal(attempt(to, &ignored))) {
+		fprintf(stderr, "ping: refused from the start\n");
+		exit(2);
+	}
+	while (!is_refusal(attempt(to, &ignored))) {
+		if (now_ns() - begin > 20000000000u) {
+			fprintf(stderr, "ping: not refused in 20 s\n");
+			exit(2);
+		}
+		usleep(100);
+	}
+	printf("%llu\n", (unsigned long long)now_ns());
+}
+
+static volatile sig_atomic_t ended;
+
+static void end(int signal)
+{
+	(void)signal;
+	ended = 1;
+}
+
+static void watch(const struct sockaddr_in *to)
+{
+	unsigned attempts = 0, passed = 0;
+	uint64_t ignored;
+
+	signal(SIGTERM, end);
+	for (; !ended; usleep(100), attempts++)
+		passed += !is_refusal(attempt(to, &ignored));
+	printf("%u %u\n", attempts, passed);
+}
+
+static void stamp(const char *path, char **command)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		fail(path);
+	fprintf(file, "%llu\n", (unsigned long long)now_ns());
+	fclose(file);
+	execv(command[0], command);
+	fail(command[0]);
+}
+
+static void time_command(char **command)
+{
+	uint64_t begin = now_ns();
+	int status, child = fork();
+
+	if (child < 0)
+		fail("fork");
+	if (!child) {
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
+		execv(command[0], command);
+		fail(command[0]);
+	}
+	if (waitpid(child, &status, 0) != child || status) {
+		fprintf(stderr, "ping: %s: status %d\n", command[0], status);
+		exit(2);
+	}
+	printf("%llu\n", (unsigned long long)(now_ns() - begin));
+}
+
+static void bring_up(void)
+{
+	struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+
+	if (ioctl(make_socket(), SIOCSIFFLAGS, &loopback))
+		fail("bring up lo");
+}
+
 int main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "serve")) {
-		serve(argv[2]);
-		return 0;
-	}
-	if (argc < 4) {
+	const char *verb = argc > 1 ? argv[1] : "";
+	struct sockaddr_in to = loopback(argc > 2 ? argv[2] : "0");
+	int count = argc > 3 ? atoi(argv[3]) : 0;
+
+	if (argc == 2 && !strcmp(verb, "up"))
+		return bring_up(), 0;
+	if (argc == 3 && !strcmp(verb, "serve"))
+		return serve(argv[2]), 0;
+	if (argc == 3 && !strcmp(verb, "until"))
+		return until_refused(&to), 0;
+	if (argc == 3 && !strcmp(verb, "watch"))
+		return watch(&to), 0;
+	if (argc > 3 && !strcmp(verb, "stamp"))
+		return stamp(argv[2], argv + 3), 0;
+	if (argc > 2 && !strcmp(verb, "time"))
+		return time_command(argv + 2), 0;
+
+	uint64_t *times = count >= 10 && count <= 1000000 ? calloc((size_t)count, sizeof *times) : NULL;
+
+	if (times && argc == 4 && (!strcmp(verb, "connect") || !strcmp(verb, "refused")))
+		time_connects(&to, times, count, *verb == 'r');
+	else if (times && argc == 4 && !strcmp(verb, "echo"))
+		time_requests(&to, times, count, NULL);
+	else if (times && argc == 5 && !strcmp(verb, "get"))
+		time_requests(&to, times, count, argv[4]);
+	else {
 		fprintf(stderr, "ping: see the comment at the top of ping.c\n");
 		return 2;
-	}
-	int count = atoi(argv[3]);
-	struct sockaddr_in to = loopback(argv[2]);
-	uint64_t *times = count > 0 && count <= 1000000 ? calloc((size_t)count, sizeof *times) : NULL;
-
-	if (!times)
-		fail("count");
-	if (!strcmp(argv[1], "connect")) {
-		for (int i = 0; i < count; i++) {
-			uint64_t begin = now_ns();
-			int fd = dial(&to);
-
-			times[i] = now_ns() - begin;
-			close(fd);
-		}
-	} else {
-		char request[1024] = { 0 };
-		size_t size = MESSAGE;
-		int fd = dial(&to);
-
-		if (!strcmp(argv[1], "get"))
-			size = (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n",
-						argc > 4 ? argv[4] : "/");
-		for (int i = 0; i < count; i++) {
-			uint64_t begin = now_ns();
-
-			exchange(fd, request, size);
-			times[i] = now_ns() - begin;
-		}
-		close(fd);
 	}
 	print_times(times, count);
 	return 0;
