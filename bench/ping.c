@@ -7,8 +7,9 @@
  *   ping refused PORT COUNT       the same of a connect() that weir must refuse
  *   ping echo PORT COUNT          one connection, COUNT messages of 64 bytes; median and p99 of a round trip
  *   ping get PORT COUNT PATH      one HTTP/1.1 connection, COUNT requests; the same
- *   ping until PORT               connects every 100 us until weir refuses; prints CLOCK_MONOTONIC of that moment
- *   ping watch PORT               connects every 100 us until SIGTERM; prints the attempts, and how many were not refused
+ *   ping until PORT               connects every 100 us until weir refuses; prints CLOCK_MONOTONIC of that moment, and
+ *                                 how many attempts before had no answer in 2 ms
+ *   ping watch PORT               connects every 100 us until SIGTERM; prints the attempts, and how many got through
  *   ping stamp FILE COMMAND...    writes CLOCK_MONOTONIC into FILE and becomes COMMAND
  *   ping time COMMAND...          how long COMMAND took, wall clock; its output goes nowhere
  *   ping up                       brings the loopback interface of its network namespace up
@@ -86,10 +87,15 @@ static int is_refusal(int error)
 	return error == EPERM || error == EACCES;
 }
 
-static int attempt(const struct sockaddr_in *to, uint64_t *took)
+/* Nobody needs to listen. EINPROGRESS: no answer of any kind, as when the SYN is dropped. */
+static int attempt(const struct sockaddr_in *to)
 {
-	int fd = make_socket(), error = try_connect(fd, to, took);
+	struct timeval patience = { .tv_usec = 2000 };
+	uint64_t ignored;
+	int fd = make_socket(), error;
 
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+	error = try_connect(fd, to, &ignored);
 	close(fd);
 	return error;
 }
@@ -216,20 +222,23 @@ static void time_requests(const struct sockaddr_in *to, uint64_t *times, int cou
 
 static void until_refused(const struct sockaddr_in *to)
 {
-	uint64_t begin = now_ns(), ignored;
+	uint64_t begin = now_ns();
+	unsigned unanswered = 0;
+	int error = attempt(to);
 
-	if (is_refusal(attempt(to, &ignored))) {
+	if (is_refusal(error)) {
 		fprintf(stderr, "ping: refused from the start\n");
 		exit(2);
 	}
-	while (!is_refusal(attempt(to, &ignored))) {
+	for (; !is_refusal(error); error = attempt(to)) {
+		unanswered += error == EINPROGRESS;
 		if (now_ns() - begin > 20000000000u) {
 			fprintf(stderr, "ping: not refused in 20 s\n");
 			exit(2);
 		}
 		usleep(100);
 	}
-	printf("%llu\n", (unsigned long long)now_ns());
+	printf("%llu %u\n", (unsigned long long)now_ns(), unanswered);
 }
 
 static volatile sig_atomic_t ended;
@@ -243,11 +252,13 @@ static void end(int signal)
 static void watch(const struct sockaddr_in *to)
 {
 	unsigned attempts = 0, passed = 0;
-	uint64_t ignored;
 
 	signal(SIGTERM, end);
-	for (; !ended; usleep(100), attempts++)
-		passed += !is_refusal(attempt(to, &ignored));
+	for (; !ended; usleep(100), attempts++) {
+		int error = attempt(to);
+
+		passed += !error || error == ECONNREFUSED;
+	}
 	printf("%u %u\n", attempts, passed);
 }
 

@@ -5,9 +5,8 @@
 for count in 1 100 1000; do many_files $home/many-$count $count $echo_port; done
 mkdir "$root/shop/server"
 mkfifo $home/hold
-sleep infinity >$home/hold & # what ping serve waits for the end of
-hold=$!
-disown $hold
+spawn "$tools" hold.log sh -c "exec sleep infinity >$home/hold" # ping serve ends when this does
+hold=$spawned
 spawn "$root/shop/server" server.log sh -c "exec taskset -c $cpu $ping serve $echo_port <$home/hold"
 await 5 "the echo server" within "$tools" sh -c "$ping echo $echo_port 10 >/dev/null 2>&1"
 
@@ -21,20 +20,20 @@ for round in $(seq "$rounds"); do
   done
 done
 without_weir
-kill $hold
+kill "$hold"
 echo 1 >"$root/shop/server/cgroup.kill"
 
 title "2. connect() to a local server"
 row "" "p50, with / without" "p99, with / without" "p50"
 row "without weir" "" "" "$(values connect-p50 off | scaled 1000 1 us)"
 ratio_row "without weir once more: the noise" connect again off
-for count in 1 100 1000; do ratio_row "allowed, of $count policies" connect $count off; done
+for count in 1 100 1000; do ratio_row "allowed; policies: $count" connect $count off; done
 for count in 1 100 1000; do
-  row "refused, of $count policies" "" "" "$(values refused-p50 $count | scaled 1000 1 us)"
+  row "refused; policies: $count" "" "" "$(values refused-p50 $count | scaled 1000 1 us)"
 done
 
 title "3. A message of 64 bytes there and back on one connection"
 row "" "p50, with / without" "p99, with / without" "p50"
 row "without weir" "" "" "$(values echo-p50 off | scaled 1000 1 us)"
 ratio_row "without weir once more: the noise" echo again off
-for count in 1 100 1000; do ratio_row "with weir, $count policies" echo $count off; done
+for count in 1 100 1000; do ratio_row "with weir; policies: $count" echo $count off; done

@@ -123,15 +123,19 @@ spec:
 END
 }
 
-# direct_envoy BOOTSTRAP PORT SERVER: the same Envoy as weir's, but dialled: without the filters that ask who is
-# there and where to, without rules, and with the one server as its upstream.
+# direct_envoy BOOTSTRAP PORT SERVER: the same Envoy as weir's, but dialled: the same rule for anybody, without the
+# filters that ask who is there and where to, and with the one server as its upstream.
 direct_envoy() {
-  jq --argjson port "$2" --argjson server "$3" --arg home "$home" '
+  local rbac=type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
+  jq --arg rbac $rbac --argjson port "$2" --argjson server "$3" --arg home "$home" '
     def address($p): {socket_address: {address: "127.0.0.1", port_value: $p}};
+    def rule: {permissions: [{and_rules: {rules: [{header: {name: ":method", string_match: {exact: "GET"}}},
+      {url_path: {path: {prefix: "/public/"}}}]}}], principals: [{any: true}]};
     .admin.address = {pipe: {path: ($home + "/direct.sock")}}
     | .static_resources.listeners |= [.[0] | .name = "direct" | .address = address($port)
       | .listener_filters = []
-      | .filter_chains[].filters[].typed_config |= (.http_filters |= map(select(.name | endswith("router")))
+      | .filter_chains[].filters[].typed_config |= (.http_filters |= map(if .name == "l7policy"
+          then {name, typed_config: {"@type": $rbac, rules: {action: "ALLOW", policies: {api: rule}}}} else . end)
         | .access_log[].typed_config.path = $home + "/direct-access.log")]
     | .static_resources.clusters |= [.[0] | {name, type: "STATIC", connect_timeout: "5s",
       load_assignment: {cluster_name: .name, endpoints: [{lb_endpoints: [{endpoint: {address: address($server)}}]}]}}]

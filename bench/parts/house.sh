@@ -109,7 +109,7 @@ move_out() {
   local status=$?
   trap - EXIT INT TERM HUP
   [ -n "$opened" ] || exit $status
-  [ $status = 0 ] || tail -n 10 $logs/*.log 2>/dev/null >&2 || true
+  [ $status = 0 ] || tail -n 30 $logs/*.log >&2 2>/dev/null || true
   close
   if [ -n "$(ls -d "$tree" $bpffs $home 2>/dev/null)" ]; then
     echo "bench: could not remove $(ls -d "$tree" $bpffs $home 2>/dev/null | tr '\n' ' ')" >&2

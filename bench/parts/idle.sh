@@ -29,10 +29,12 @@ time_start() {
   sleep 0.05
   start_agent $idle
   wait $probe || die "$1: the agent says ready, and port $3 is not refused"
-  note start "$1" "$2" $(($(cat $home/until) - $(cat $home/exec)))
+  read -r at without_answer <$home/until
+  note start "$1" "$2" $((at - $(cat $home/exec)))
+  unanswered=$((unanswered + without_answer))
 }
 
-attempts=0 passed=0
+attempts=0 passed=0 unanswered=0
 for round in $(seq "$rounds"); do
   for state in $(shuf -e cold adopting); do
     without_weir
@@ -71,3 +73,4 @@ for state in cold adopting; do
   row "$text" "$(values start $state | scaled 1000000 0 ms)" "$(limit $((median / 1000000)) 250 ms)" ""
 done
 row "let through while one agent replaced another" "$passed of $attempts" "" ""
+row "connect()s under way at a switch left unanswered" "$unanswered in $((2 * rounds)) starts" "" ""

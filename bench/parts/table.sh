@@ -27,7 +27,11 @@ ratio_text() { awk '{ printf "%.2f (%.2f-%.2f)", $1, $2, $3 }'; }
 scaled() { awk -v d="$1" -v n="$2" -v u="$3" '{ printf "%.*f %s (%.*f-%.*f)", n, $1 / d, u, n, $2 / d, n, $3 / d }'; }
 
 title() { printf '\n%s\n' "$1"; }
-row() { printf '  %-46s %-24s %-24s %s\n' "$@"; }
+row() {
+  local line
+  printf -v line '  %-48s %-23s %-23s %s' "$@"
+  echo "${line%"${line##*[! ]}"}"
+}
 
 # limit MEDIAN LIMIT UNIT: what a row says about it.
 limit() {
