@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* connect() and sendmsg(): refuse at once with a telling errno, let go, or turn to the proxy. */
-#include "owner.h"
-#include "sender.h"
+#include "seat.h"
 
 #define EPERM 1
 #define EACCES 13
 #define ECONNREFUSED 111
 
-#define PASS 1
 #define REFUSE 0
 
 /* The destination is an address of the caller's own network namespace. */

@@ -71,6 +71,9 @@ struct bpf_iter__udp {
 
 #pragma clang attribute pop
 
+/* net/tcp_states.h */
+#define TCP_SYN_SENT 2
+
 /* enum sock_flags, include/net/sock.h: set when a FIN was taken in. */
 #define SOCK_DONE_BIT 1
 

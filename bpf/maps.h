@@ -80,8 +80,10 @@ struct socket_state {
 	__u32 peer_speaks_for; /* accepted from such a socket */
 	__u32 source;          /* workload numbers, for counters */
 	__u32 destination;
-	__be16 port;           /* destination port that was asked for */
-	__u16 target;          /* redirected: what the proxy is to judge */
+	__be16 port;           /* destination port of the flow */
+	__u16 target;          /* redirected: what the proxy is to judge; on the proxy's accepted socket too */
+	struct weir_addr original; /* on a proxy's accepted socket, with target: where the caller wanted to go */
+	__be16 original_port;
 	__u8 role;
 	__u8 verdict;
 	__u8 proxy;            /* redirected to this proxy; or, with speaks, this proxy's own */

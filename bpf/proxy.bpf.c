@@ -59,8 +59,8 @@ static __always_inline struct socket_state *accepted(struct bpf_sock_addr *ctx, 
 		return NULL;
 	sender = bpf_sk_storage_get(&sockets, peer, 0, 0);
 	if (sender && sender->redirected) {
-		state->peer = sender->peer;
-		state->port = sender->port;
+		state->original = sender->peer;
+		state->original_port = sender->port;
 		state->identity = sender->identity;
 		state->target = sender->target;
 	}
@@ -123,11 +123,11 @@ int getsockopt(struct bpf_sockopt *ctx)
 	if (ctx->level == SOL_IP) {
 		struct sockaddr4 *to = value;
 
-		if (value + sizeof *to > end || !addr_is_v4(&state->peer))
+		if (value + sizeof *to > end || !addr_is_v4(&state->original))
 			return 1;
 		to->family = AF_INET;
-		to->port = state->port;
-		to->addr = state->peer.word[3];
+		to->port = state->original_port;
+		to->addr = state->original.word[3];
 		to->zero = 0;
 		length = sizeof *to;
 	} else {
@@ -136,12 +136,12 @@ int getsockopt(struct bpf_sockopt *ctx)
 		if (value + sizeof *to > end)
 			return 1;
 		to->family = AF_INET6;
-		to->port = state->port;
+		to->port = state->original_port;
 		to->flowinfo = 0;
-		to->addr[0] = state->peer.word[0];
-		to->addr[1] = state->peer.word[1];
-		to->addr[2] = state->peer.word[2];
-		to->addr[3] = state->peer.word[3];
+		to->addr[0] = state->original.word[0];
+		to->addr[1] = state->original.word[1];
+		to->addr[2] = state->original.word[2];
+		to->addr[3] = state->original.word[3];
 		to->scope = 0;
 		length = sizeof *to;
 	}

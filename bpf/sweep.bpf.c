@@ -149,7 +149,11 @@ int revoke_tcp(struct bpf_iter__tcp *ctx)
 	if (!sk || !in_force(&now) || now.audit)
 		return 0;
 	state = bpf_sk_storage_get(&sockets, common, 0, 0);
-	if (!state || !state->role || (state->generation == now.generation && state->verdict == WEIR_ALLOWED))
+	if (!state || !state->role)
+		return 0;
+	/* One that still waits for an answer may be allowed here and refused there. */
+	if (state->generation == now.generation && state->verdict == WEIR_ALLOWED &&
+	    sk->__sk_common.skc_state != TCP_SYN_SENT)
 		return 0;
 	told = state->generation == now.generation; /* one of its packets came first and was refused */
 	flow.protocol = IPPROTO_TCP;

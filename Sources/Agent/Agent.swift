@@ -35,6 +35,8 @@ public final class Agent {
   var failedAt: UInt64 = 0
   /// The presence that could not be put in force; not tried again until it changes or some time went by.
   private var hostsFailed = false
+  private var isSweepDue = false
+  private var lastSweep: UInt64 = 0
   private var failedPresence: (presence: Presence, at: UInt64)?
 
   /// Checks everything, listens, and loads or adopts the programs. Nothing is judged by new rules yet.
@@ -176,9 +178,29 @@ public final class Agent {
 
   private func takeEvents() {
     do {
-      try datapath.drainEvents { [unowned self] event in verdicts.take(event, names: names, log: log) }
+      try datapath.drainEvents { [unowned self] event in
+        verdicts.take(event, names: names, log: log)
+        if event.endsSomething { sweepSoon() }
+      }
     } catch {
       log.error("events-not-read", ["error": Failure(error)])
+    }
+  }
+
+  /// A packet was refused: perhaps of a connection that was under way at a switch, or older than the programs, and that
+  /// would wait for an answer that never comes. Ends those; once a second at most, because it looks at every socket.
+  private func sweepSoon() {
+    if isSweepDue { return }
+    isSweepDue = true
+    loop.after(milliseconds: lastSweep + 1_000_000_000 > Clock.monotonic() ? 1000 : 50) { [unowned self] in
+      isSweepDue = false
+      lastSweep = Clock.monotonic()
+      do throws(DatapathError) {
+        let ended = try datapath.revoke()
+        if ended > 0 { log.info("connections-ended", ["count": ended]) }
+      } catch {
+        log.error("connections-not-ended", ["error": Failure(error)])
+      }
     }
   }
 
@@ -230,5 +252,13 @@ public final class Agent {
       fail(error)
       log.error("not-in-force", ["cause": "cgroups", "error": error])
     }
+  }
+}
+
+extension weir_event {
+  /// A refused packet of TCP. A refused connect() has told its caller, and knows no source port yet.
+  fileprivate var endsSomething: Bool {
+    verdict == UInt8(WEIR_DENIED.rawValue) && audit == 0 && source_port != 0
+      && `protocol` == TransportProtocol.tcp.number
   }
 }

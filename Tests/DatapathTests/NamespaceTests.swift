@@ -1,5 +1,6 @@
 import CDatapath
 import Glibc
+import Lab
 import Testing
 
 @testable import Datapath

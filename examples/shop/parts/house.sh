@@ -85,7 +85,7 @@ move_out() {
     kill -TERM "${workloads[@]}" 2>/dev/null || true
     for _ in {1..100}; do kill -0 "${workloads[@]}" 2>/dev/null || break; sleep 0.02; done
   fi
-  [ $status -lt 2 ] || tail -n 20 $logs/agent.log 2>/dev/null >&2 || true
+  [ $status -lt 2 ] || tail -n 20 $logs/agent.log >&2 2>/dev/null || true
   close
   if [ -n "$(ls -d "$tree" $bpffs $home 2>/dev/null)" ]; then
     echo "shop: could not remove $(ls -d "$tree" $bpffs $home 2>/dev/null | tr '\n' ' ')" >&2
