@@ -112,10 +112,17 @@ final class Lock {
 
   init(_ directory: String) throws(DatapathError) {
     let held = try Descriptor.directory(directory, "open")
-    if flock(held.raw, LOCK_EX | LOCK_NB) != 0 {
-      let busy = errno == EWOULDBLOCK
-      throw DatapathError(
-        step: "lock", subject: directory, code: errno, advice: busy ? "another agent holds it" : "")
+    // One that is going still holds it for a moment: as a process in exit, or in a child between fork and exec.
+    var patience = 10
+    while flock(held.raw, LOCK_EX | LOCK_NB) != 0 {
+      let code = errno
+      guard code == EWOULDBLOCK || code == EINTR, patience > 0 else {
+        throw DatapathError(
+          step: "lock", subject: directory, code: code,
+          advice: code == EWOULDBLOCK ? "another agent holds it" : "")
+      }
+      patience -= 1
+      usleep(20_000)
     }
     // Between open and flock a detach may have removed the directory: then the lock is on nothing.
     var mine = stat()
