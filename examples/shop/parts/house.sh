@@ -18,8 +18,8 @@ die() {
   exit 2
 }
 
-# The 22nd field of stat tells a process from a later one with the same id.
-start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+# The 22nd field of stat tells a process from a later one with the same id; nothing for one that is dead and not reaped.
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" && $1 != "X" { print $20 }'; }
 
 # await SECONDS WHAT COMMAND...: until the command succeeds.
 await() {
