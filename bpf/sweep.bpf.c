@@ -169,4 +169,4 @@ int revoke_tcp(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] SEC("license") = "GPL";
