@@ -72,7 +72,9 @@ extension Compiler {
       let numbers = members[key] ?? []
       let everybody = numbers.count == groups.count
       let members = everybody ? [] : numbers.flatMap { groups[$0].signatures }
-      let identities = members.reduce(into: Set<UInt32>()) { $0.formUnion(bySignature[$1] ?? []) }
+      // 0 stands for the outside: a process of no workload is turned to the proxy, too.
+      let outside: Set<UInt32> = numbers.contains(0) && !everybody ? [0] : []
+      let identities = members.reduce(into: outside) { $0.formUnion(bySignature[$1] ?? []) }
       return L7Rule(
         name: name(key.draft.rule).description, target: 0,
         identities: everybody ? nil : identities.sorted(),

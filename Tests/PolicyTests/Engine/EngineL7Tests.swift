@@ -62,6 +62,19 @@ import Testing
       ])
   }
 
+  @Test func `a rule for everybody but one names the outside, as identity 0`() throws {
+    var world = Self.shop
+    world.authorization(
+      "shop/api", selects: Self.api,
+      rules: [
+        authorizationRule(
+          from: [Source(notPrincipals: [.suffix("/sa/web")])], to: [Operation(request: Self.reports)])
+      ])
+    let rules = try rules(world)
+    #expect(rules.count == 1)
+    #expect(rules.first?.identities == [0, 1, 2])
+  }
+
   @Test func `DENY rules about requests narrow what is allowed`() throws {
     var world = Self.shop
     world.authorization("shop/api", selects: Self.api, rules: [authorizationRule()])
