@@ -12,8 +12,9 @@ import Testing
     let directory = try temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: directory) }
     func script(_ text: String, at path: String) throws {
-      try "#!/bin/sh\n\(text)\n".write(toFile: path, atomically: false, encoding: .utf8)
-      chmod(path, 0o755)
+      // Made a program by the child: a descriptor open for writing here would be inherited by whatever another test
+      // spawns at that moment, and the program would be busy (ETXTBSY).
+      try "#!/bin/sh\n\(text)\n".write(toFile: path + ".text", atomically: false, encoding: .utf8)
     }
     for name in ["bin", "envoy"] {
       try FileManager.default.createDirectory(
@@ -22,7 +23,9 @@ import Testing
     for (name, text) in stubs { try script(text, at: "\(directory)/bin/\(name)") }
     if let installed { try script(installed, at: directory + "/envoy/envoy") }
     let command =
-      #"directory=$0; PATH=$0/bin:$PATH; exec >"$0/output" 2>&1 </dev/null; exec "$1" "# + arguments
+      #"for text in "$0"/bin/*.text "$0"/envoy/*.text; do [ ! -e "$text" ] || { cp "$text" "${text%.text}"; "#
+      + #"chmod 755 "${text%.text}"; rm "$text"; }; done; directory=$0; PATH=$0/bin:$PATH; "#
+      + #"exec >"$0/output" 2>&1 </dev/null; exec "$1" "# + arguments
     let child = try spawn(
       ["/bin/sh", "-c", command, directory, InstalledEnvoy.packageRoot + "/scripts/install-envoy"], input: 0)
     var status: Int32 = 0
