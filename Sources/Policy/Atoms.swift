@@ -25,6 +25,7 @@ struct Atoms {
     case .ipBlock(let block): return number(.block(block))
     case .selector(let selector):
       return number(.pods(selector, from: selector.namespaces == nil ? policy.name.namespace : nil))
+    case .outside, .nodes, .entity: return number(.block(IPBlock(cidr: CIDR(base: IPAddress(bits: 0), prefix: 128))))
     }
   }
 

@@ -4,32 +4,46 @@ public struct AuthorizationPolicy: Sendable {
   public enum Action: String, Sendable {
     case allow = "ALLOW"
     case deny = "DENY"
+    /// Matching requests are reported; nothing is allowed or refused by it.
+    case audit = "AUDIT"
   }
 
-  /// Istio's string match: `abc` exact, `abc*` prefix, `*abc` suffix, `*` presence (anything not empty).
-  public enum Match: Hashable, Sendable {
-    case exact(String)
-    case prefix(String)
-    case suffix(String)
-    case presence
-  }
+  public typealias Match = Policy.Match
 
   /// Every list that is not empty must match, each by one of its entries; a `not` list by none.
   public struct Source: Hashable, Sendable {
-    /// `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`
+    /// `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`. `serviceAccounts: [a/b]` is read as the suffix `/ns/a/sa/b`.
     public var principals: [Match]
     public var notPrincipals: [Match]
     public var namespaces: [Match]
     public var notNamespaces: [Match]
+    /// The connection's source address.
+    public var ipBlocks: [CIDR]
+    public var notIpBlocks: [CIDR]
+    /// The client's address behind trusted proxies. weir knows none, so it is the source address, as in Istio while
+    /// numTrustedProxies is not set.
+    public var remoteIpBlocks: [CIDR]
+    public var notRemoteIpBlocks: [CIDR]
+    /// Who a JWT speaks for. Without a RequestAuthentication no request has one: a list never matches, a `not` list
+    /// always.
+    public var requestPrincipals: [Match]
+    public var notRequestPrincipals: [Match]
 
     public init(
       principals: [Match] = [], notPrincipals: [Match] = [], namespaces: [Match] = [],
-      notNamespaces: [Match] = []
+      notNamespaces: [Match] = [], ipBlocks: [CIDR] = [], notIpBlocks: [CIDR] = [], remoteIpBlocks: [CIDR] = [],
+      notRemoteIpBlocks: [CIDR] = [], requestPrincipals: [Match] = [], notRequestPrincipals: [Match] = []
     ) {
       self.principals = principals
       self.notPrincipals = notPrincipals
       self.namespaces = namespaces
       self.notNamespaces = notNamespaces
+      self.ipBlocks = ipBlocks
+      self.notIpBlocks = notIpBlocks
+      self.remoteIpBlocks = remoteIpBlocks
+      self.notRemoteIpBlocks = notRemoteIpBlocks
+      self.requestPrincipals = requestPrincipals
+      self.notRequestPrincipals = notRequestPrincipals
     }
   }
 
@@ -46,16 +60,30 @@ public struct AuthorizationPolicy: Sendable {
     }
   }
 
+  /// One entry of `when`, by what it asks. `source.*` and `remote.ip` are a Source with one list and its `not` list,
+  /// `destination.port` and `request.headers[NAME]` an Operation.
+  public enum Condition: Hashable, Sendable {
+    case source(Source)
+    case operation(Operation)
+    /// `destination.ip`: an address of the subject.
+    case destination(blocks: [CIDR], notBlocks: [CIDR])
+    /// `request.auth.*`: no request has it, so `values` never hold and `notValues` always do.
+    case token(values: [Match], notValues: [Match])
+  }
+
   public struct Rule: Sendable {
     /// OR; empty: every source.
     public var from: [Source]
     /// OR; empty: every operation.
     public var to: [Operation]
+    /// AND.
+    public var when: [Condition]
     public var place: Place
 
-    public init(from: [Source], to: [Operation], place: Place) {
+    public init(from: [Source], to: [Operation], when: [Condition] = [], place: Place) {
       self.from = from
       self.to = to
+      self.when = when
       self.place = place
     }
   }
@@ -65,56 +93,18 @@ public struct AuthorizationPolicy: Sendable {
   public var selector: Selector?
   public var action: Action
   public var rules: [Rule]
+  /// The annotation `istio.io/dry-run: "true"`: what it would refuse is reported, and not refused.
+  public var dryRun: Bool
   public var place: Place
 
-  public init(name: Name, selector: Selector?, action: Action, rules: [Rule], place: Place) {
+  public init(
+    name: Name, selector: Selector?, action: Action, rules: [Rule], dryRun: Bool = false, place: Place
+  ) {
     self.name = name
     self.selector = selector
     self.action = action
     self.rules = rules
+    self.dryRun = dryRun
     self.place = place
-  }
-}
-
-/// The part of an operation that only the request can answer. Matching is by Istio's rules: the path without its
-/// query; hosts without regard to case.
-public struct RequestMatch: Hashable, Sendable {
-  public var methods: [AuthorizationPolicy.Match]
-  public var notMethods: [AuthorizationPolicy.Match]
-  public var paths: [AuthorizationPolicy.Match]
-  public var notPaths: [AuthorizationPolicy.Match]
-  public var hosts: [AuthorizationPolicy.Match]
-  public var notHosts: [AuthorizationPolicy.Match]
-
-  public init(
-    methods: [AuthorizationPolicy.Match] = [], notMethods: [AuthorizationPolicy.Match] = [],
-    paths: [AuthorizationPolicy.Match] = [], notPaths: [AuthorizationPolicy.Match] = [],
-    hosts: [AuthorizationPolicy.Match] = [], notHosts: [AuthorizationPolicy.Match] = []
-  ) {
-    self.methods = methods
-    self.notMethods = notMethods
-    self.paths = paths
-    self.notPaths = notPaths
-    self.hosts = hosts
-    self.notHosts = notHosts
-  }
-
-  /// Nothing about the request is asked: the rule is decided at L4.
-  public var isAny: Bool { self == RequestMatch() }
-}
-
-/// An HTTP request, as `weir explain --method GET --path /x --host h` gives it.
-public struct Request: Hashable, Sendable {
-  public var method: String
-  /// As on the request line, with a query if there is one.
-  public var path: String
-  public var host: String
-  public var headers: [String: String]
-
-  public init(method: String, path: String, host: String, headers: [String: String] = [:]) {
-    self.method = method
-    self.path = path
-    self.host = host
-    self.headers = headers
   }
 }

@@ -115,7 +115,7 @@ extension Decoding {
     guard let fields = fields(node, Decoding.portShape) else { return nil }
     let kind = protocolField(of: fields)
     let end = field("endPort", of: fields) { port($0) }
-    let number: NetworkPolicy.PortNumber? =
+    let number: PortMatch.Number? =
       fields["port"] == nil ? .any : field("port", of: fields) { portNumber($0, end: end) }
     if let node = fields["endPort"], let end {
       switch number {
@@ -132,7 +132,7 @@ extension Decoding {
     return NetworkPolicy.Port(protocol: kind, number: number)
   }
 
-  private func portNumber(_ node: YAML.Node, end: UInt16?) -> NetworkPolicy.PortNumber? {
+  private func portNumber(_ node: YAML.Node, end: UInt16?) -> PortMatch.Number? {
     if case .string = node.value {
       guard Syntax.portName(node.text) != nil else { return .named(node.text) }
       // The usual slip; the API server refuses it too.

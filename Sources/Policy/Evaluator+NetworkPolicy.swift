@@ -24,7 +24,7 @@ extension Evaluator {
   private func matches(_ ports: [NetworkPolicy.Port], _ question: Question) -> Bool {
     guard !ports.isEmpty else { return true }
     return ports.contains { port in
-      guard port.protocol == question.protocol else { return false }
+      guard port.speaks(of: question.protocol) else { return false }
       switch port.number {
       case .any: return true
       case .range(let range): return range.contains(question.port)
@@ -45,6 +45,7 @@ extension Evaluator {
     case .selector(let selector):
       guard let endpoint = question.peer.endpoint else { return false }
       return set.matches(selector, from: policy.name.namespace, endpoint)
+    case .outside, .nodes, .entity: return false
     }
   }
 }

@@ -1,6 +1,8 @@
 /// One end of a flow: an endpoint by name, or an address that belongs to nobody weir knows.
 public enum Party: Hashable, Sendable {
   case endpoint(Name)
+  /// A `v1` Node: its own processes and its pods on the host's network.
+  case node(String)
   case address(IPAddress)
 }
 
@@ -31,6 +33,15 @@ public enum Verdict: String, Sendable, Codable {
   case proxied
 }
 
+/// Where in the order of the policies a ruling was made.
+public enum Tier: String, Sendable, Codable {
+  case admin
+  case namespaced
+  case baseline
+  /// Nobody had an opinion.
+  case `default`
+}
+
 /// What one direction (or the proxy) says, and who said it.
 public struct Ruling: Sendable, Hashable {
   public var verdict: Verdict
@@ -38,8 +49,12 @@ public struct Ruling: Sendable, Hashable {
   /// The deciding rule; for `noRule` the first policy that selects the workload. nil when no policy speaks.
   public var rule: RuleName?
   public var place: Place?
+  public var tier: Tier
 
-  public init(verdict: Verdict, reason: Reason, rule: RuleName? = nil, place: Place? = nil) {
+  public init(
+    verdict: Verdict, reason: Reason, rule: RuleName? = nil, place: Place? = nil, tier: Tier? = nil
+  ) {
+    self.tier = tier ?? (rule == nil ? .default : .namespaced)
     self.verdict = verdict
     self.reason = reason
     self.rule = rule
@@ -58,11 +73,25 @@ public struct Evaluator: Sendable {
   /// By name: the first one is named where several say the same.
   let networkPolicies: [NetworkPolicy]
   let authorizationPolicies: [AuthorizationPolicy]
+  /// The Admin tier in its order: by priority; equal ones by name, then by kind.
+  let adminPolicies: [AdminPolicy]
+  /// The Baseline tier in the same order.
+  let baselinePolicies: [AdminPolicy]
+  /// By name, then by kind and spec.
+  let ciliumPolicies: [CiliumPolicy]
 
   public init(_ set: PolicySet) {
     self.set = set
     networkPolicies = set.networkPolicies.sorted { $0.name < $1.name }
     authorizationPolicies = set.authorizationPolicies.sorted { $0.name < $1.name }
+    let admin = set.adminPolicies.sorted {
+      ($0.priority, $0.name, $0.kind.rawValue) < ($1.priority, $1.name, $1.kind.rawValue)
+    }
+    adminPolicies = admin.filter { $0.tier == .admin }
+    baselinePolicies = admin.filter { $0.tier == .baseline }
+    ciliumPolicies = set.ciliumPolicies.sorted {
+      ($0.name, $0.kind.rawValue, $0.prefix) < ($1.name, $1.kind.rawValue, $1.prefix)
+    }
   }
 
   /// Who an address belongs to: the first endpoint by name that declares it. A Pod on the host's network does
@@ -132,26 +161,31 @@ public struct Evaluator: Sendable {
     var direction: Direction
     /// The end whose policies are asked.
     var subject: Endpoint
-    var peer: Peer
+    var peer: OtherEnd
     var `protocol`: TransportProtocol
     var port: UInt16
   }
 
   /// The other end, as rules see it.
-  struct Peer {
+  struct OtherEnd {
     /// nil: an address outside, and a Pod on the host's network, whose traffic is the node's.
     var endpoint: Endpoint?
+    /// A node, and a Pod on its network.
+    var node: Node?
     var addresses: [IPAddress]
   }
 
-  func peer(_ party: Party, at address: IPAddress? = nil) -> Peer {
+  func peer(_ party: Party, at address: IPAddress? = nil) -> OtherEnd {
     switch party {
-    case .address(let outside): return Peer(endpoint: nil, addresses: [outside])
+    case .address(let outside): return OtherEnd(endpoint: nil, addresses: [outside])
+    case .node(let name):
+      let node = set.nodes[name]
+      return OtherEnd(endpoint: nil, node: node, addresses: address.map { [$0] } ?? node?.addresses ?? [])
     case .endpoint(let name):
       guard let endpoint = set.endpoints[name] else {
-        return Peer(endpoint: nil, addresses: address.map { [$0] } ?? [])
+        return OtherEnd(endpoint: nil, addresses: address.map { [$0] } ?? [])
       }
-      return Peer(
+      return OtherEnd(
         endpoint: endpoint.hostNetwork ? nil : endpoint,
         addresses: address.map { [$0] } ?? endpoint.addresses)
     }

@@ -1,4 +1,5 @@
-/// `namespace/name`, how everything namespaced is called.
+/// `namespace/name`, how everything namespaced is called. What is in no namespace has an empty one and is called by its
+/// name alone.
 public struct Name: Hashable, Sendable, Comparable, CustomStringConvertible {
   public var namespace: String
   public var name: String
@@ -8,7 +9,7 @@ public struct Name: Hashable, Sendable, Comparable, CustomStringConvertible {
     self.name = name
   }
 
-  public var description: String { "\(namespace)/\(name)" }
+  public var description: String { namespace.isEmpty ? name : "\(namespace)/\(name)" }
 
   public static func < (a: Name, b: Name) -> Bool {
     (a.namespace, a.name) < (b.namespace, b.name)
@@ -22,6 +23,7 @@ public enum TransportProtocol: String, Hashable, Sendable, Codable, CaseIterable
   case udp = "UDP"
   case sctp = "SCTP"
   case icmp = "ICMP"
+  case icmpv6 = "ICMPv6"
 
   /// IPPROTO_*
   public var number: UInt8 {
@@ -30,6 +32,7 @@ public enum TransportProtocol: String, Hashable, Sendable, Codable, CaseIterable
     case .udp: 17
     case .sctp: 132
     case .icmp: 1
+    case .icmpv6: 58
     }
   }
 }
@@ -73,11 +76,13 @@ public struct Endpoint: Sendable {
   public var cgroup: String?
   /// A Pod with spec.hostNetwork: Kubernetes gives it the node's address, and NetworkPolicy cannot select it.
   public var hostNetwork: Bool
+  /// A Pod's spec.nodeName; nil where it is not scheduled yet, and for a Workload.
+  public var node: String?
   public var place: Place
 
   public init(
     name: Name, labels: Labels, addresses: [IPAddress], serviceAccount: String, ports: [NamedPort],
-    cgroup: String?, hostNetwork: Bool = false, place: Place
+    cgroup: String?, hostNetwork: Bool = false, node: String? = nil, place: Place
   ) {
     self.name = name
     self.labels = labels
@@ -86,6 +91,78 @@ public struct Endpoint: Sendable {
     self.ports = ports
     self.cgroup = cgroup
     self.hostNetwork = hostNetwork
+    self.node = node
+    self.place = place
+  }
+}
+
+/// `v1` Node: a peer by its addresses or labels.
+public struct Node: Sendable {
+  public var name: String
+  public var labels: Labels
+  /// status.addresses of the types InternalIP and ExternalIP.
+  public var addresses: [IPAddress]
+  public var place: Place
+
+  public init(name: String, labels: Labels, addresses: [IPAddress], place: Place) {
+    self.name = name
+    self.labels = labels
+    self.addresses = addresses
+    self.place = place
+  }
+}
+
+/// `v1` Service, as far as policy asks: whom it stands for and what its ports speak.
+public struct Service: Sendable {
+  public struct Port: Hashable, Sendable {
+    public var name: String?
+    public var `protocol`: TransportProtocol
+    public var port: UInt16
+    /// A number, or a container port's name; `port` where the file says nothing.
+    public var target: PortMatch.Number
+    public var appProtocol: String?
+
+    public init(
+      name: String?, protocol: TransportProtocol, port: UInt16, target: PortMatch.Number, appProtocol: String?
+    ) {
+      self.name = name
+      self.protocol = `protocol`
+      self.port = port
+      self.target = target
+      self.appProtocol = appProtocol
+    }
+  }
+
+  public var name: Name
+  /// spec.selector; nil: its backends are EndpointSlices of somebody else's making.
+  public var selector: Selector?
+  /// spec.clusterIPs
+  public var addresses: [IPAddress]
+  public var ports: [Port]
+  public var place: Place
+
+  public init(name: Name, selector: Selector?, addresses: [IPAddress], ports: [Port], place: Place) {
+    self.name = name
+    self.selector = selector
+    self.addresses = addresses
+    self.ports = ports
+    self.place = place
+  }
+}
+
+/// `discovery.k8s.io/v1` EndpointSlice: addresses behind a Service.
+public struct EndpointSlice: Sendable {
+  public var name: Name
+  /// The label `kubernetes.io/service-name`; nil: of no Service.
+  public var service: String?
+  /// Of the endpoints whose condition `ready` is not false.
+  public var addresses: [IPAddress]
+  public var place: Place
+
+  public init(name: Name, service: String?, addresses: [IPAddress], place: Place) {
+    self.name = name
+    self.service = service
+    self.addresses = addresses
     self.place = place
   }
 }
@@ -128,6 +205,14 @@ public struct PolicySet: Sendable {
   public var proxies: [Name: Proxy] = [:]
   public var networkPolicies: [NetworkPolicy] = []
   public var authorizationPolicies: [AuthorizationPolicy] = []
+  public var adminPolicies: [AdminPolicy] = []
+  public var ciliumPolicies: [CiliumPolicy] = []
+  public var nodes: [String: Node] = [:]
+  public var services: [Name: Service] = [:]
+  public var slices: [Name: EndpointSlice] = [:]
+  /// NetworkPolicy and Cilium's kinds are one union of allows, as Cilium itself reads them; false: each family that
+  /// has an opinion must allow.
+  public var joined = false
 
   public init() {}
 

@@ -19,7 +19,7 @@ struct AuthorizationPeer: Hashable {
   }
 }
 
-extension AuthorizationPolicy.Match {
+extension Match {
   /// Bytes are compared, as Envoy does: Swift's own String comparison takes canonically equivalent texts for
   /// equal, which would let a request past a rule that the proxy reads differently.
   func matches(_ text: String, ignoringCase: Bool = false) -> Bool {
@@ -35,6 +35,8 @@ extension AuthorizationPolicy.Match {
     case .suffix(let wanted): return text.utf8.reversed().starts(with: wanted.utf8.reversed(), by: same)
     // Istio generates `.+` for `*`: pilot/pkg/security/authz/matcher/string.go.
     case .presence: return !text.isEmpty
+    case .any: return true
+    case .template, .regex: return Language(self).matches(text)
     }
   }
 }
@@ -42,7 +44,7 @@ extension AuthorizationPolicy.Match {
 extension AuthorizationPolicy.Source {
   /// A source without identity satisfies no list, and every `not` list.
   func matches(_ peer: AuthorizationPeer) -> Bool {
-    func holds(_ any: [AuthorizationPolicy.Match], _ none: [AuthorizationPolicy.Match], _ text: String?)
+    func holds(_ any: [Match], _ none: [Match], _ text: String?)
       -> Bool
     {
       guard let text else { return any.isEmpty }
@@ -68,7 +70,7 @@ extension RequestMatch {
   /// practices, "host match policies"), so `example.com` does not match a request to `example.com:8080`.
   func matches(_ request: Request) -> Bool {
     func holds(
-      _ any: [AuthorizationPolicy.Match], _ none: [AuthorizationPolicy.Match], _ text: String,
+      _ any: [Match], _ none: [Match], _ text: String,
       ignoringCase: Bool = false
     ) -> Bool {
       (any.isEmpty || any.contains { $0.matches(text, ignoringCase: ignoringCase) })

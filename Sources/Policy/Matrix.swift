@@ -39,7 +39,7 @@ extension Evaluator {
   private struct Member {
     var name: String
     var endpoint: Endpoint?
-    var peer: Peer
+    var peer: Evaluator.OtherEnd
     var egress: Selecting
     var ingress: Selecting
   }

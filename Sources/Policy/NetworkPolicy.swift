@@ -1,42 +1,9 @@
 /// `networking.k8s.io/v1` NetworkPolicy, validated as the API server does.
 public struct NetworkPolicy: Sendable {
-  public struct IPBlock: Hashable, Sendable {
-    public var cidr: CIDR
-    public var except: [CIDR]
-
-    public init(cidr: CIDR, except: [CIDR]) {
-      self.cidr = cidr
-      self.except = except
-    }
-
-    public func contains(_ address: IPAddress) -> Bool {
-      cidr.contains(address) && !except.contains { $0.contains(address) }
-    }
-  }
-
-  public enum Peer: Hashable, Sendable {
-    case selector(PeerSelector)
-    case ipBlock(IPBlock)
-  }
-
-  public enum PortNumber: Hashable, Sendable {
-    /// No port: every port of the protocol.
-    case any
-    /// `port`, or `port` to `endPort`.
-    case range(ClosedRange<UInt16>)
-    /// A container port's name, resolved on the endpoint that serves: the subject for ingress, the peer for egress.
-    case named(String)
-  }
-
-  public struct Port: Hashable, Sendable {
-    public var `protocol`: TransportProtocol
-    public var number: PortNumber
-
-    public init(protocol: TransportProtocol, number: PortNumber) {
-      self.protocol = `protocol`
-      self.number = number
-    }
-  }
+  public typealias IPBlock = Policy.IPBlock
+  /// `.selector` or `.ipBlock`
+  public typealias Peer = Policy.Peer
+  public typealias Port = PortMatch
 
   public struct Rule: Sendable {
     /// from or to; empty: everybody.

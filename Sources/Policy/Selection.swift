@@ -49,6 +49,49 @@ extension AuthorizationPolicy {
   }
 }
 
+extension AdminPolicy {
+  func rules(_ direction: Direction) -> [Rule] { direction == .ingress ? ingress : egress }
+
+  /// `ingress[0].from[1]`
+  func ruleName(_ direction: Direction, rule: Int, peer: Int) -> RuleName {
+    RuleName(
+      kind: kind.rawValue, namespace: "", name: name.name,
+      rule: NetworkPolicy.path(direction, rule: rule, peer: peer))
+  }
+}
+
+extension CiliumPolicy {
+  func isolates(_ direction: Direction) -> Bool {
+    direction == .ingress ? isolatesIngress : isolatesEgress
+  }
+
+  /// - Parameter denying: `ingressDeny` and `egressDeny`.
+  func rules(_ direction: Direction, denying: Bool) -> [Rule] {
+    switch direction {
+    case .ingress: denying ? ingressDeny : ingress
+    case .egress: denying ? egressDeny : egress
+    }
+  }
+
+  /// Where a match is told by its requests, `ingress[0].toPorts[1]`; else by its peer, `ingress[0].fromEndpoints[1]`;
+  /// without one by its ports. `specs[1].` stands before it in an object of several.
+  func ruleName(_ direction: Direction, denying: Bool, rule: Int, peer: NamedPeer?, ports: Ports?) -> RuleName {
+    let list = (direction == .ingress ? "ingress" : "egress") + (denying ? "Deny" : "")
+    let entry = ports?.requests == nil ? peer?.path ?? ports?.path : ports?.path
+    return ruleName("\(list)[\(rule)]" + (entry.map { ".\($0)" } ?? ""))
+  }
+
+  /// The place that belongs to the name.
+  static func place(_ rule: Rule, peer: NamedPeer?, ports: Ports?) -> Place {
+    (ports?.requests == nil ? peer?.place ?? ports?.place : ports?.place) ?? rule.place
+  }
+
+  /// - Parameter path: empty for the policy's default deny.
+  func ruleName(_ path: String) -> RuleName {
+    RuleName(kind: kind.rawValue, namespace: name.namespace, name: name.name, rule: path.isEmpty ? "" : prefix + path)
+  }
+}
+
 extension PolicySet {
   /// Whether a peer of an object in `namespace` means this endpoint.
   func matches(_ selector: PeerSelector, from namespace: String, _ endpoint: Endpoint) -> Bool {
@@ -58,6 +101,7 @@ extension PolicySet {
     } else {
       guard endpoint.name.namespace == namespace else { return false }
     }
+    guard selector.accounts?.matches({ _ in endpoint.serviceAccount }) ?? true else { return false }
     return selector.pods?.matches(endpoint.labels) ?? true
   }
 

@@ -26,9 +26,12 @@ public struct Selector: Hashable, Sendable {
 
   public static let everything = Selector()
 
-  public func matches(_ labels: Labels) -> Bool {
+  public func matches(_ labels: Labels) -> Bool { matches { labels[$0] } }
+
+  /// - Parameter value: what a key stands for; nil where it is absent.
+  func matches(_ value: (String) -> String?) -> Bool {
     requirements.allSatisfy { requirement in
-      let value = labels[requirement.key]
+      let value = value(requirement.key)
       switch requirement.operator {
       case .in: return value.map(requirement.values.contains) ?? false
       // A missing key satisfies NotIn: k8s.io/apimachinery labels.Requirement.Matches.
@@ -40,14 +43,19 @@ public struct Selector: Hashable, Sendable {
   }
 }
 
-/// The pod and namespace selectors of a NetworkPolicyPeer. With a namespace selector, pods of the namespaces it
-/// selects; without, pods of the policy's own namespace. An absent pod selector beside it selects all pods there.
+/// Endpoints by their labels, their namespace's labels and their service account. With a namespace selector, pods of
+/// the namespaces it selects; without, pods of the policy's own namespace. An absent pod selector beside it selects all
+/// pods there.
 public struct PeerSelector: Hashable, Sendable {
   public var namespaces: Selector?
   public var pods: Selector?
+  /// Requirements on the service account's name, whatever their keys (Cilium's
+  /// `io.cilium.k8s.policy.serviceaccount`); nil: any account.
+  public var accounts: Selector?
 
-  public init(namespaces: Selector?, pods: Selector?) {
+  public init(namespaces: Selector?, pods: Selector?, accounts: Selector? = nil) {
     self.namespaces = namespaces
     self.pods = pods
+    self.accounts = accounts
   }
 }

@@ -129,16 +129,18 @@ struct Subjects {
     guard !ports.isEmpty else { return nil }
     var found: [Subject.ItemPort] = []
     for port in ports {
-      switch port.number {
-      case .any: found.append(.range(port.protocol, 0...UInt16.max))
-      case .range(let range): found.append(.range(port.protocol, range))
-      case .named(let name) where direction == .ingress:
-        for own in serving where own.name == name && own.protocol == port.protocol {
-          found.append(.range(port.protocol, own.port...own.port))
+      for transport in TransportProtocol.allCases where port.speaks(of: transport) {
+        switch port.number {
+        case .any: found.append(.range(transport, 0...UInt16.max))
+        case .range(let range): found.append(.range(transport, range))
+        case .named(let name) where direction == .ingress:
+          for own in serving where own.name == name && own.protocol == transport {
+            found.append(.range(transport, own.port...own.port))
+          }
+        case .named(let name):
+          names.insert(atoms.number(.named(name, transport)))
+          found.append(.named(name, transport))
         }
-      case .named(let name):
-        names.insert(atoms.number(.named(name, port.protocol)))
-        found.append(.named(name, port.protocol))
       }
     }
     return found
@@ -158,6 +160,7 @@ struct Subjects {
         switch policy.action {
         case .allow: authorization.allows.append(item)
         case .deny: authorization.denies.append(item)
+        case .audit: break
         }
       }
     }

@@ -60,5 +60,5 @@ public struct RuleName: Sendable, Hashable, Codable, CustomStringConvertible {
     self.rule = rule
   }
 
-  public var description: String { "\(kind) \(namespace)/\(name)" + (rule.isEmpty ? "" : " \(rule)") }
+  public var description: String { "\(kind) \(Name(namespace, name))" + (rule.isEmpty ? "" : " \(rule)") }
 }

@@ -131,6 +131,7 @@ extension Envoy {
     case .presence, .prefix(""), .suffix(""): return ["not_rule": matcher("exact", "")]
     case .prefix(let text): return matcher("prefix", text)
     case .suffix(let text): return matcher("suffix", text)
+    case .any, .template, .regex: return ["not_rule": ["any": true]]
     }
   }
 

@@ -53,6 +53,7 @@ enum weir_reason {
 	WEIR_REASON_SELF = 3,            /* allowed: a workload always reaches itself */
 	WEIR_REASON_L7_RULE = 4,         /* proxied: rules about requests decide */
 	WEIR_REASON_PROXY_AGREED = 5,    /* allowed: it comes through the proxy that judged it */
+	WEIR_REASON_OWN_NODE = 6,        /* allowed: a workload and the node it runs on always reach each other */
 	WEIR_REASON_NO_RULE = 16,        /* denied: policies select the workload and no rule matches */
 	WEIR_REASON_DENY_RULE = 17,      /* denied: a DENY rule matches */
 	WEIR_REASON_NO_PROXY = 18,       /* denied: rules about requests decide and no proxy takes the flow */

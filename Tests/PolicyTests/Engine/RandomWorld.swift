@@ -125,7 +125,7 @@ struct RandomWorld {
     for _ in 0..<roll(0...3) { peers.append(chance(60) ? .selector(peerSelector()) : ipBlock()) }
     var ports: [NetworkPolicy.Port] = []
     for _ in 0..<(chance(40) ? 0 : roll(1...3)) {
-      let number: NetworkPolicy.PortNumber
+      let number: PortMatch.Number
       switch roll(0...5) {
       case 0: number = .any
       case 1, 2: number = .named(Self.portNames[roll(0...1)])
