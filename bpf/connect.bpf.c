@@ -142,7 +142,7 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, const struct flow
 	state->source = decision->source.kind == WEIR_KIND_PROXY ? 0 : decision->source.workload;
 	state->destination = decision->source.kind == WEIR_KIND_PROXY ? 0 : decision->destination.workload;
 	state->identity = decision->source.identity;
-	state->target = decision->destination.target;
+	state->target = decision->target;
 	state->redirected = redirected;
 	if (redirected)
 		state->proxy = decision->ruling.proxy;
@@ -213,6 +213,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 		return PASS; /* nobody's socket: nothing to keep */
 	if (!remember(ctx, flow, &decision, redirected))
 		return refuse(&decision, flow, WEIR_REASON_NO_MEMORY, EPERM);
+	decision.ruling.shadow = 0; /* told where the flow arrives */
 	if (flow->protocol == IPPROTO_TCP && verdict != WEIR_DENIED)
 		report(&decision, flow);
 	return PASS;

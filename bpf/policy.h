@@ -21,9 +21,9 @@ struct decision {
 	struct who destination;
 	struct weir_ruling ruling;
 	__u32 generation;
+	__u16 target; /* with WEIR_PROXIED: what the proxy is to judge */
 	__u8 audit;
 	__u8 direction; /* of the deciding side */
-	__u8 pad[2];
 };
 
 static __always_inline void *table(void *outer, __u32 generation)
@@ -54,6 +54,7 @@ static __always_inline int rule_on(struct decision *out, __u8 verdict, __u8 reas
 	out->ruling.verdict = verdict;
 	out->ruling.reason = reason;
 	out->ruling.rule = 0;
+	out->ruling.shadow = 0;
 	out->ruling.proxy = 0;
 	out->direction = direction;
 	return verdict;
@@ -155,8 +156,7 @@ __noinline int ask(const struct question *question, struct weir_ruling *out)
 
 	if (!question || !out)
 		return 0;
-	out->rule = 0;
-	out->proxy = 0;
+	__builtin_memset(out, 0, sizeof *out);
 	out->verdict = WEIR_ALLOWED;
 	out->reason = WEIR_REASON_NOT_SELECTED;
 	if (!question->pair.subject)
@@ -192,6 +192,14 @@ enum sides {
 	SIDE_INGRESS = 2,
 };
 
+/* Whether the ingress ruling is the one to go by: it asks for more than the egress ruling, or only it has an opinion. */
+static __always_inline int names_itself(const struct weir_ruling *egress, const struct weir_ruling *ingress)
+{
+	if (ingress->verdict != WEIR_ALLOWED)
+		return 1;
+	return egress->verdict == WEIR_ALLOWED && ingress->reason != WEIR_REASON_NOT_SELECTED;
+}
+
 /* The verdict on a flow: the source's egress, then the destination's ingress, as far as `sides` asks. */
 __noinline int decide(const struct weir_current *now, const struct flow *flow, __u32 sides,
 			     struct decision *out)
@@ -224,17 +232,20 @@ __noinline int decide(const struct weir_current *now, const struct flow *flow, _
 		question.pair.direction = WEIR_EGRESS;
 		ask(&question, &out->ruling);
 		out->direction = WEIR_EGRESS;
-		if (out->ruling.verdict == WEIR_DENIED || !(sides & SIDE_INGRESS))
-			return out->ruling.verdict;
+		out->target = out->ruling.target;
+		if (out->ruling.verdict == WEIR_DENIED)
+			return WEIR_DENIED;
 	}
-	question.pair.subject = out->destination.subject;
-	question.pair.peer = out->source.class_;
-	question.pair.direction = WEIR_INGRESS;
-	ask(&question, &ruling);
-	/* The side that has an opinion is the one to name. */
-	if (ruling.reason != WEIR_REASON_NOT_SELECTED || !(sides & SIDE_EGRESS)) {
-		out->ruling = ruling;
-		out->direction = WEIR_INGRESS;
+	if (sides & SIDE_INGRESS) {
+		question.pair.subject = out->destination.subject;
+		question.pair.peer = out->source.class_;
+		question.pair.direction = WEIR_INGRESS;
+		ask(&question, &ruling);
+		if (names_itself(&out->ruling, &ruling) || !(sides & SIDE_EGRESS)) {
+			out->ruling = ruling;
+			out->direction = WEIR_INGRESS;
+			out->target = out->destination.target;
+		}
 	}
 	if (out->ruling.verdict != WEIR_PROXIED || (!flow->source.speaks && out->source.kind != WEIR_KIND_PROXY))
 		return out->ruling.verdict;

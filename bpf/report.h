@@ -66,16 +66,20 @@ static __always_inline int followed(void)
 	return now && now->followers;
 }
 
-/* A verdict on a new flow: refusals are counted and told, the rest is told while somebody follows. */
+/* A verdict on a new flow: refusals are counted and told, and what a policy that is not enforced would refuse is told; the
+ * rest while somebody follows. */
 __noinline int report(const struct decision *decision, const struct flow *flow)
 {
 	struct weir_event *event;
+	int denied, shadowed;
 
 	if (!decision || !flow)
 		return 0;
-	if (decision->ruling.verdict == WEIR_DENIED && !decision->audit)
+	denied = decision->ruling.verdict == WEIR_DENIED;
+	shadowed = !denied && decision->ruling.shadow;
+	if (denied && !decision->audit)
 		count_refusal(decision, flow);
-	if (decision->ruling.verdict != WEIR_DENIED && !followed())
+	if (!denied && !shadowed && !followed())
 		return 0;
 	event = bpf_ringbuf_reserve(&events, sizeof *event, 0);
 	if (!event) {
@@ -99,7 +103,13 @@ __noinline int report(const struct decision *decision, const struct flow *flow)
 	event->verdict = decision->ruling.verdict;
 	event->reason = decision->ruling.reason;
 	event->proxy = decision->ruling.proxy;
-	event->audit = decision->ruling.verdict == WEIR_DENIED && decision->audit;
+	event->audit = shadowed || (denied && decision->audit);
+	if (shadowed) {
+		event->rule = decision->ruling.shadow;
+		event->reason = decision->ruling.shadow_reason;
+		if (event->reason != WEIR_REASON_AUDIT_RULE)
+			event->verdict = WEIR_DENIED;
+	}
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

@@ -29,6 +29,8 @@ __noinline int judge_connection(struct __sk_buff *skb, struct seat *seat, struct
 			flow->port = state->port;
 		}
 		decide(&seat->now, flow, SIDE_EGRESS, &seat->decision);
+		if (seat->decision.ruling.verdict == WEIR_PROXIED && !state->redirected)
+			rule_on(&seat->decision, WEIR_DENIED, WEIR_REASON_BYPASSED_PROXY, WEIR_EGRESS);
 	} else {
 		flow->destination.owner = seat->owner;
 		if (first && !state->peer_known) {

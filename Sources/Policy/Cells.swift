@@ -13,23 +13,21 @@ struct Cells {
   /// The atoms of the ipBlocks that contain the addresses of a cell; cell 0 has none.
   private(set) var blocks: [Bits] = [Bits()]
   private var numbers: [Bits: Int] = [Bits(): 0]
-  private var byPrefix: [CIDR: Int] = [:]
-  private var lengths: [Int] = []
+  private var starts: [(address: UInt128, cell: Int)] = []
 
-  private static let everyV4 = CIDR(base: IPAddress(v4: 0), prefix: 96)
-
-  /// - Parameter ipBlocks: each with the number of its atom.
-  init(_ ipBlocks: [(atom: Int, block: NetworkPolicy.IPBlock)]) {
+  /// - Parameter questions: atoms about addresses: in one of the blocks, in none of the exceptions.
+  init(_ questions: [(atom: Int, blocks: [CIDR], except: [CIDR])]) {
     var opening: [CIDR: [Int]] = [:]
     var closing: [CIDR: [Int]] = [:]
-    for (atom, block) in ipBlocks where !block.except.contains(where: { $0.contains(block.cidr) }) {
-      opening[block.cidr, default: []].append(atom)
-      for except in block.except { closing[except, default: []].append(atom) }
-      // In the kernel's one trie IPv4 lies inside the IPv6 prefixes of ::ffff:0:0/96, but ::/0 is not about
-      // IPv4.
-      if !block.cidr.isV4, Self.everyV4.base.bits & CIDR.mask(block.cidr.prefix) == block.cidr.base.bits {
-        closing[Self.everyV4, default: []].append(atom)
+    for (atom, blocks, except) in questions {
+      for block in blocks where !except.contains(where: { $0.contains(block) }) {
+        opening[block, default: []].append(atom)
+        // In the kernel's one trie IPv4 lies inside the IPv6 prefixes of ::ffff:0:0/96, but ::/0 is not about IPv4.
+        if !block.isV4, CIDR.everyV4.base.bits & CIDR.mask(block.prefix) == block.base.bits {
+          closing[.everyV4, default: []].append(atom)
+        }
       }
+      for except in except { closing[except, default: []].append(atom) }
     }
     let prefixes = Set(opening.keys).union(closing.keys).sorted {
       ($0.base.bits, $0.prefix) < ($1.base.bits, $1.prefix)
@@ -45,15 +43,41 @@ struct Cells {
       around.append((prefix, set))
       if set != outer { add(prefix, set) }
     }
-    lengths = Set(entries.map(\.prefix.prefix)).sorted(by: >)
+    cut()
   }
 
-  /// The cell of one address: the longest prefix wins.
+  /// The cell of one address: of the innermost prefix that holds it.
   func cell(of address: IPAddress) -> Int {
-    for length in lengths {
-      if let cell = byPrefix[CIDR(base: address, prefix: length)] { return cell }
+    var low = 0
+    var high = starts.count
+    while low < high {
+      let middle = (low + high) / 2
+      if starts[middle].address <= address.bits { low = middle + 1 } else { high = middle }
     }
-    return 0
+    return low == 0 ? 0 : starts[low - 1].cell
+  }
+
+  /// The address space as intervals, each from its start up to the next.
+  private mutating func cut() {
+    var around: [(end: UInt128, cell: Int)] = []
+    /// Returns to what lies around the prefixes that end before an address.
+    func leave(before address: UInt128?) {
+      while let last = around.last, address.map({ last.end < $0 }) ?? true {
+        around.removeLast()
+        if last.end < .max { start(last.end + 1, around.last?.cell ?? 0) }
+      }
+    }
+    func start(_ address: UInt128, _ cell: Int) {
+      if starts.last?.address == address { starts.removeLast() }
+      starts.append((address, cell))
+    }
+    for entry in entries {
+      let base = entry.prefix.base.bits
+      leave(before: base)
+      start(base, entry.cell)
+      around.append((base | ~CIDR.mask(entry.prefix.prefix), entry.cell))
+    }
+    leave(before: nil)
   }
 
   private mutating func add(_ prefix: CIDR, _ set: Bits) {
@@ -63,7 +87,6 @@ struct Cells {
       blocks.append(set)
     }
     entries.append(Entry(prefix: prefix, cell: cell))
-    byPrefix[prefix] = cell
   }
 
   /// As the kernel's trie sees it, in bits alone.

@@ -1,7 +1,7 @@
 import CDatapath
 
 /// The entries that say who is who; each function writes one table.
-extension Compiler {
+extension Compilation {
   /// Also the workloads entries of the proxies that are here. Returns every proxy's number.
   mutating func writeProxies() throws(CompileError) -> [Name: UInt8] {
     var found: [Name: UInt8] = [:]
@@ -26,23 +26,11 @@ extension Compiler {
     return found
   }
 
-  /// The identity of every endpoint that can be told from the node, by position in the index.
-  mutating func numberIdentities() throws(CompileError) -> [UInt32] {
-    var found: [UInt32] = []
-    for endpoint in index.endpoints { found.append(try identity(of: endpoint)) }
-    return found
-  }
-
-  private mutating func identity(of endpoint: Endpoint) throws(CompileError) -> UInt32 {
-    let number = numbers.identity(
-      namespace: endpoint.name.namespace, labels: endpoint.labels,
-      serviceAccount: endpoint.serviceAccount)
-    guard number < 1 << UInt32(WEIR_IDENTITY_BITS) else {
-      throw CompileError(
-        "identities: \(endpoint.name) would be number \(number), the limit is "
-          + "\(1 << UInt32(WEIR_IDENTITY_BITS) - 1)")
-    }
-    return number
+  /// By position in the index the proxy that takes an endpoint; last the one that takes what is no endpoint.
+  func takers(_ proxies: [Name: UInt8]) -> [UInt8?] {
+    let everywhere = set.proxies.values.filter { $0.takes == nil }.map(\.name).min()
+    return inventory.index.endpoints.map { set.proxy(for: $0).flatMap { proxies[$0.name] } }
+      + [everywhere.flatMap { proxies[$0] }]
   }
 
   /// The workloads of this node whose requests a proxy judges. Others need no target: nobody is redirected
@@ -50,14 +38,34 @@ extension Compiler {
   mutating func numberTargets(_ subjects: Subjects) throws(CompileError) -> [Name: UInt16] {
     var found: [Name: UInt16] = [:]
     for (local, subject) in zip(locals, subjects.ofLocal) {
-      guard subjects.all[subject].authorization?.proxy != nil else { continue }
+      let side = subjects.all[subject].ingress
+      guard side.side.proxy != nil, side.asksForRequests else { continue }
       let number = numbers.target(local.endpoint.name)
-      guard number < 1 << UInt32(WEIR_TARGET_BITS) else {
-        throw CompileError(
-          "targets: \(local.endpoint.name) would be number \(number), the limit is "
-            + "\(1 << UInt32(WEIR_TARGET_BITS) - 1)")
-      }
-      found[local.endpoint.name] = UInt16(number)
+      found[local.endpoint.name] = try small(number, local.endpoint.name.description)
+    }
+    return found
+  }
+
+  private func small(_ target: UInt32, _ owner: String) throws(CompileError) -> UInt16 {
+    guard target < 1 << UInt32(WEIR_TARGET_BITS) else {
+      throw CompileError(
+        "targets: \(owner) would be number \(target), the limit is \(1 << UInt32(WEIR_TARGET_BITS) - 1)")
+    }
+    return UInt16(target)
+  }
+
+  /// By position in the functions: the target of those by which a source's own policy asks about requests. In the
+  /// order in which they are met, so that a change elsewhere leaves them their numbers.
+  mutating func numberRequests(_ pairs: Pairs) throws(CompileError) -> [Int: UInt16] {
+    var found: [Int: UInt16] = [:]
+    var met: [String: Int] = [:]
+    for (position, function) in pairs.functions.all.enumerated() where pairs.askedAtSource.contains(position) {
+      guard let rule = function.firstProxied?.rule else { continue }
+      let policy = evaluator.name(rule)
+      let owner = "\(policy.kind) \(Name(policy.namespace, policy.name))"
+      met[owner, default: 0] += 1
+      let key = Name("", "\(owner) egress \(met[owner] ?? 0)")
+      found[position] = try small(numbers.target(key), owner)
     }
     return found
   }
@@ -70,33 +78,42 @@ extension Compiler {
   }
 
   mutating func writeWorkloads(
-    _ subjects: Subjects, _ signatures: Signatures, _ identities: [UInt32], _ targets: [Name: UInt16]
+    _ subjects: Subjects, _ signatures: Signatures, _ targets: [Name: UInt16]
   ) {
     for (number, local) in locals.enumerated() {
       let name = local.endpoint.name
       let entry = weir_workload(
-        workload: numbers.workload(name), identity: identities[local.position],
+        workload: inventory.workloads[local.position], identity: inventory.identities[local.position],
         class_: ownClass(number, subjects, signatures), target: targets[name] ?? 0,
         kind: UInt8(WEIR_KIND_WORKLOAD.rawValue), proxy: 0)
       tables.workloads.append((local.cgroup, entry))
     }
   }
 
-  /// One entry for each cell boundary and for each endpoint's address; of several that declare an address,
-  /// the first by name has it.
-  mutating func writeAddresses(_ signatures: Signatures, _ cells: Cells, _ identities: [UInt32]) {
+  /// One entry for each cell boundary, each endpoint's address and each node's; of several endpoints that declare an
+  /// address the first by name has it, and endpoints go before nodes.
+  mutating func writeAddresses(_ signatures: Signatures, _ cells: Cells) {
     var local: [UInt32: weir_workload] = [:]
     for (_, entry) in tables.workloads where entry.workload != 0 { local[entry.workload] = entry }
     var taken: Set<IPAddress> = []
-    for (position, endpoint) in index.endpoints.enumerated() {
+    for (position, endpoint) in inventory.index.endpoints.enumerated() {
       for address in endpoint.addresses where taken.insert(address).inserted {
-        let workload = numbers.workload(endpoint.name)
+        let workload = inventory.workloads[position]
         let cell = cells.cell(of: address)
         let key = Classes.Key(signature: signatures.ofEndpoint[position], cell: cell)
         let value = weir_address(
-          workload: workload, identity: identities[position], class_: classes.number(key),
+          workload: workload, identity: inventory.identities[position], class_: classes.number(key),
           subject: local[workload]?.class_ ?? 0, cell: UInt32(cell),
           target: local[workload]?.target ?? 0, pad: 0)
+        tables.addresses.append((weir_address_key(prefixlen: 128, addr: address.wire), value))
+      }
+    }
+    for (position, node) in inventory.index.nodes.enumerated() {
+      for address in node.addresses where taken.insert(address).inserted {
+        let cell = cells.cell(of: address)
+        let key = Classes.Key(signature: signatures.ofNode[position], cell: cell)
+        let value = weir_address(
+          workload: 0, identity: 0, class_: classes.number(key), subject: 0, cell: UInt32(cell), target: 0, pad: 0)
         tables.addresses.append((weir_address_key(prefixlen: 128, addr: address.wire), value))
       }
     }
@@ -123,13 +140,13 @@ extension Compiler {
     }
   }
 
-  mutating func writeIdentities(_ signatures: Signatures, _ identities: [UInt32]) {
+  mutating func writeIdentities(_ signatures: Signatures) {
     var members: [UInt32: [Int]] = [:]
     // Workloads of one identity are selected by the same policies; they can differ only in what they call their
     // ports, which is no matter for egress.
     var subjects: [UInt32: UInt32] = [:]
     for (_, entry) in tables.workloads where entry.identity != 0 { subjects[entry.identity] = entry.class_ }
-    for (position, identity) in identities.enumerated() {
+    for (position, identity) in inventory.identities.enumerated() {
       members[identity, default: []].append(position)
     }
     for (identity, positions) in members.sorted(by: { $0.key < $1.key }) {
@@ -137,7 +154,7 @@ extension Compiler {
       // Endpoints of one identity can differ as peers only in what they call their ports, which matters where
       // they serve; a proxy speaks for them where they ask.
       let key = Classes.Key(signature: signatures.ofEndpoint[first])
-      let only = positions.count == 1 ? numbers.workload(index.endpoints[first].name) : 0
+      let only = positions.count == 1 ? inventory.workloads[first] : 0
       let value = weir_identity(
         class_: classes.number(key), subject: subjects[identity] ?? 0, workload: only)
       tables.identities.append((identity, value))

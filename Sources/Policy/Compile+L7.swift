@@ -1,41 +1,68 @@
+/// What the tables were made of, as far as requests are concerned.
+struct Requesting {
+  let subjects: Subjects
+  let signatures: Signatures
+  let cells: Cells
+  let targets: [Name: UInt16]
+
+  /// The atoms of a side that are about addresses cut its peers finer than their identities, which is all that a proxy
+  /// sees: these are the cells that make a difference.
+  func toldCells(_ side: PreparedSide) -> [Int] {
+    cells.blocks.indices.filter { cell in side.atoms.contains(where: cells.blocks[cell].contains) }
+  }
+
+  /// The functions by which a side may answer a peer that uses an address in any of the cells, or in none.
+  func functions(_ side: PreparedSide, signature: Int, cells told: [Int]) -> [PortsFunction] {
+    let signature = signatures.all[signature]
+    let views = Set(
+      ([0] + told).map { side.view(signature.atoms.union(cells.blocks[$0]), signature) })
+    return views.map { Answers(side, $0).function }
+  }
+}
+
 /// What the proxies are told: for each destination, the requests that each source may make on each port whose
-/// flows the tables send to a proxy.
-extension Compiler {
-  /// Sources that the rules of one destination treat alike, by signature. The first group has the outside,
-  /// which has no identity, and everybody whom the rules do not tell from it.
+/// flows the tables send to a proxy; and for each function by which a source's own policy asks, what it asks.
+extension Compilation {
+  /// Sources whose requests are judged alike. The first group has the outside, which has no identity, and
+  /// everybody whom the rules do not tell from it.
   private struct Group {
-    var sources: Subject.Sources
-    var signatures: [Int]
+    var steps: RequestSteps
+    var identities: Set<UInt32> = []
   }
 
-  /// An L7Rule before it has a target: equal ones of several groups or port ranges are one.
-  private struct Draft: Hashable {
-    var rule: RuleReference
-    var allow: [RequestMatch]
-    var unless: [RequestMatch]
-  }
-
-  mutating func writeL7(
-    _ subjects: Subjects, _ signatures: Signatures, _ identities: [UInt32], _ targets: [Name: UInt16]
-  ) {
-    var bySignature: [Int: Set<UInt32>] = [:]
-    for (position, identity) in identities.enumerated() {
-      bySignature[signatures.ofEndpoint[position], default: []].insert(identity)
-    }
+  mutating func writeRules(_ asking: Requesting, _ pairs: Pairs, _ asked: [Int: UInt16]) {
     for proxy in set.proxies.keys { tables.l7[proxy] = [] }
+    let sources = askingSources(asking)
     var known: [Int: [L7Rule]] = [:]
-    for (local, subject) in zip(locals, subjects.ofLocal) {
-      guard let target = targets[local.endpoint.name], let proxy = set.proxy(for: local.endpoint)
+    for (number, local) in locals.enumerated() {
+      guard let target = asking.targets[local.endpoint.name], let proxy = set.proxy(for: local.endpoint)
       else { continue }
-      let rules = known[subject] ?? rules(subjects.all[subject], signatures, bySignature)
-      known[subject] = rules
+      let subject = asking.subjects.ofLocal[number]
+      let rules = known[subject] ?? rules(groups(number, sources, asking))
+      // What sources ask depends on the destination.
+      if sources.isEmpty { known[subject] = rules }
       tables.l7[proxy.name, default: []] += rules.map { rule in
         var rule = rule
         rule.target = target
         return rule
       }
     }
+    writeAskedAtSource(pairs, asked)
     for (proxy, rules) in tables.l7 { tables.l7[proxy] = Self.withUniqueNames(rules) }
+  }
+
+  /// The flows where only the source's policy asks about requests.
+  private mutating func writeAskedAtSource(_ pairs: Pairs, _ asked: [Int: UInt16]) {
+    let names = Dictionary(uniqueKeysWithValues: set.proxies.keys.map { (numbers.proxies[$0.description] ?? 0, $0) })
+    for (position, target) in asked.sorted(by: { $0.key < $1.key }) {
+      let function = pairs.functions.all[position]
+      guard let decision = function.firstProxied, let proxy = names[UInt32(decision.proxy)] else { continue }
+      tables.l7[proxy, default: []] += rules([Group(steps: RequestSteps([function]))]).map { rule in
+        var rule = rule
+        rule.target = target
+        return rule
+      }
+    }
   }
 
   /// A name that comes again gets a number: ` #2`.
@@ -49,20 +76,65 @@ extension Compiler {
     }
   }
 
-  private func rules(
-    _ subject: Subject, _ signatures: Signatures, _ bySignature: [Int: Set<UInt32>]
-  ) -> [L7Rule] {
-    guard let authorization = subject.authorization else { return [] }
-    let groups = Self.groups(subject, authorization, signatures)
-    // Draft and ports -> the groups that get it, in the order of the groups.
+  /// The identities whose own egress policy asks about requests, each with its side.
+  private func askingSources(_ asking: Requesting) -> [UInt32: PreparedSide] {
+    var found: [UInt32: PreparedSide] = [:]
+    for (local, subject) in zip(locals, asking.subjects.ofLocal) {
+      let side = asking.subjects.all[subject].egress
+      if side.asksForRequests { found[inventory.identities[local.position]] = side }
+    }
+    return found
+  }
+
+  private func groups(_ number: Int, _ sources: [UInt32: PreparedSide], _ asking: Requesting) -> [Group] {
+    let side = asking.subjects.all[asking.subjects.ofLocal[number]].ingress
+    let told = asking.toldCells(side)
+    let differing = Set(side.atoms.flatMap { asking.signatures.differing[$0] ?? [] })
+    var bySignature: [Int: RequestSteps] = [:]
+    func steps(_ signature: Int) -> RequestSteps {
+      let signature = differing.contains(signature) ? signature : 0
+      if let known = bySignature[signature] { return known }
+      let found = RequestSteps(asking.functions(side, signature: signature, cells: told))
+      bySignature[signature] = found
+      return found
+    }
+    var byIdentity: [UInt32: RequestSteps] = [:]
+    for (position, identity) in inventory.identities.enumerated() where byIdentity[identity] == nil {
+      let signature = asking.signatures.ofEndpoint[position]
+      guard differing.contains(signature) || sources[identity] != nil else { continue }
+      byIdentity[identity] = steps(signature)
+    }
+    let here = asking.signatures.ofEndpoint[locals[number].position]
+    for (identity, source) in sources {
+      let own = RequestSteps(
+        asking.functions(source, signature: here, cells: asking.toldCells(source)))
+      byIdentity[identity] = byIdentity[identity]?.and(own)
+    }
+    var groups = [Group(steps: steps(0))]
+    var known = [groups[0].steps: 0]
+    for (identity, steps) in byIdentity.sorted(by: { $0.key < $1.key }) {
+      let group = known[steps] ?? groups.count
+      if group == groups.count {
+        known[steps] = group
+        groups.append(Group(steps: steps))
+      }
+      groups[group].identities.insert(identity)
+    }
+    // The rest of the first group has no number of its own: whoever is in no other group.
+    groups[0].identities = Set(inventory.identities).subtracting(groups.dropFirst().flatMap(\.identities))
+    return groups
+  }
+
+  private func rules(_ groups: [Group]) -> [L7Rule] {
     struct Key: Hashable {
-      var draft: Draft
+      var draft: RequestSteps.Draft
       var ports: [ClosedRange<UInt16>]
     }
+    // Draft and ports -> the groups that get it, in the order of the groups.
     var order: [Key] = []
     var members: [Key: [Int]] = [:]
     for (number, group) in groups.enumerated() {
-      for (draft, ports) in Self.drafts(authorization, group.sources) {
+      for (draft, ports) in group.steps.drafts {
         let key = Key(draft: draft, ports: ports)
         if members[key] == nil { order.append(key) }
         members[key, default: []].append(number)
@@ -71,83 +143,14 @@ extension Compiler {
     return order.map { key in
       let numbers = members[key] ?? []
       let everybody = numbers.count == groups.count
-      let members = everybody ? [] : numbers.flatMap { groups[$0].signatures }
       // 0 stands for the outside: a process of no workload is turned to the proxy, too.
       let outside: Set<UInt32> = numbers.contains(0) && !everybody ? [0] : []
-      let identities = members.reduce(into: outside) { $0.formUnion(bySignature[$1] ?? []) }
+      let identities = everybody ? [] : numbers.reduce(into: outside) { $0.formUnion(groups[$1].identities) }
       return L7Rule(
-        name: name(key.draft.rule).description, target: 0,
+        name: evaluator.name(key.draft.rule).description, target: 0,
         identities: everybody ? nil : identities.sorted(),
-        ports: key.ports == [0...UInt16.max] ? nil : key.ports, allow: key.draft.allow,
+        ports: key.ports == [0...UInt16.max] ? nil : key.ports, require: key.draft.require,
         unless: key.draft.unless)
     }.filter { $0.identities != [] }
-  }
-
-  private static func groups(
-    _ subject: Subject, _ authorization: Subject.Authorization, _ signatures: Signatures
-  ) -> [Group] {
-    var groups = [Group(sources: subject.sources(atoms: signatures.all[0].atoms), signatures: [])]
-    var known = [groups[0].sources: 0]
-    let told = Set(authorization.atoms.flatMap { signatures.differing[$0] ?? [] })
-    for (number, signature) in signatures.all.enumerated() {
-      guard told.contains(number) else {
-        groups[0].signatures.append(number)
-        continue
-      }
-      let sources = subject.sources(atoms: signature.atoms)
-      let group = known[sources] ?? groups.count
-      if group == groups.count {
-        known[sources] = group
-        groups.append(Group(sources: sources, signatures: []))
-      }
-      groups[group].signatures.append(number)
-    }
-    return groups
-  }
-
-  /// What one group is told, with the ports where it holds, in the order of ports and rules.
-  private static func drafts(_ authorization: Subject.Authorization, _ sources: Subject.Sources)
-    -> [(draft: Draft, ports: [ClosedRange<UInt16>])]
-  {
-    let starts = authorization.starts.union([0]).sorted()
-    var order: [Draft] = []
-    var ports: [Draft: [ClosedRange<UInt16>]] = [:]
-    for (index, start) in starts.enumerated() {
-      let end = index + 1 < starts.count ? starts[index + 1] - 1 : UInt16.max
-      for draft in drafts(authorization, sources, port: start) {
-        var ranges = ports[draft] ?? []
-        if ranges.isEmpty { order.append(draft) }
-        if let last = ranges.last, last.upperBound + 1 == start {
-          ranges[ranges.count - 1] = last.lowerBound...end
-        } else {
-          ranges.append(start...end)
-        }
-        ports[draft] = ranges
-      }
-    }
-    return order.map { ($0, ports[$0] ?? []) }
-  }
-
-  /// One port of one group: nothing where the flow is not proxied.
-  private static func drafts(
-    _ authorization: Subject.Authorization, _ sources: Subject.Sources, port: UInt16
-  ) -> [Draft] {
-    let decision = authorization.decide(sources, port: port)
-    guard decision.verdict == .proxied, let deciding = decision.rule else { return [] }
-    let unless = sources.denies.flatMap {
-      Subject.Authorization.requests(authorization.denies[$0], port: port) ?? []
-    }
-    guard authorization.fallback != nil else {
-      // No ALLOW policy: everything but what DENY rules say, in the name of the first of them.
-      return [Draft(rule: deciding, allow: [RequestMatch()], unless: unless)]
-    }
-    let allowing = sources.allows.compactMap { index in
-      Subject.Authorization.requests(authorization.allows[index], port: port).map {
-        Draft(rule: authorization.allows[index].rule, allow: $0, unless: unless)
-      }
-    }
-    // A rule that allows every request leaves nothing for the others to say.
-    if let certain = allowing.first(where: { $0.allow.contains(where: \.isAny) }) { return [certain] }
-    return allowing
   }
 }

@@ -25,29 +25,96 @@ public struct CompileError: Error, Sendable, CustomStringConvertible {
 public func compile(_ set: PolicySet, presence: Presence, numbers: inout Numbers) throws(CompileError)
   -> Tables
 {
-  var compiler = Compiler(set, presence, numbers)
-  try compiler.run()
-  numbers = compiler.numbers
-  return compiler.tables
+  var compiler = Compiler()
+  return try compiler.compile(set, presence: presence, numbers: &numbers)
 }
 
-struct Compiler {
+/// Compiles one generation after the other and keeps what a change of policy does not touch: who is who in the
+/// inventory, and which endpoints a question means.
+public struct Compiler: Sendable {
+  private var known: KnownInventory?
+
+  public init() {}
+
+  /// As the function of the same name.
+  public mutating func compile(_ set: PolicySet, presence: Presence, numbers: inout Numbers) throws(CompileError)
+    -> Tables
+  {
+    var kept = known
+    known = nil
+    if let inventory = kept, !inventory.isStill(set, numbers) { kept = nil }
+    var after = numbers
+    let inventory: KnownInventory
+    if let kept { inventory = kept } else { inventory = try KnownInventory(set, &after) }
+    var compilation = Compilation(set, presence, after, inventory)
+    try compilation.run()
+    numbers = compilation.numbers
+    known = compilation.inventory
+    return compilation.tables
+  }
+}
+
+/// What depends on the inventory alone.
+struct KnownInventory: Sendable {
+  private let stamp: UInt64
+  private let given: (identities: Int, workloads: Int)
+  var index: EndpointIndex
+  /// By position in the index.
+  let identities: [UInt32]
+  let workloads: [UInt32]
+
+  init(_ set: PolicySet, _ numbers: inout Numbers) throws(CompileError) {
+    stamp = set.inventoryStamp
+    index = EndpointIndex(set)
+    var identities: [UInt32] = []
+    var workloads: [UInt32] = []
+    identities.reserveCapacity(index.endpoints.count)
+    workloads.reserveCapacity(index.endpoints.count)
+    for endpoint in index.endpoints {
+      identities.append(try KnownInventory.identity(of: endpoint, &numbers))
+      workloads.append(numbers.workload(endpoint.name))
+    }
+    self.identities = identities
+    self.workloads = workloads
+    given = (numbers.identities.count, numbers.workloads.count)
+  }
+
+  /// Numbers that were given and then thrown away, with a generation that failed, would mean somebody else.
+  func isStill(_ set: PolicySet, _ numbers: Numbers) -> Bool {
+    stamp != 0 && stamp == set.inventoryStamp && given.identities <= numbers.identities.count
+      && given.workloads <= numbers.workloads.count
+  }
+
+  private static func identity(of endpoint: Endpoint, _ numbers: inout Numbers) throws(CompileError) -> UInt32 {
+    let number = numbers.identity(
+      namespace: endpoint.name.namespace, labels: endpoint.labels, serviceAccount: endpoint.serviceAccount)
+    guard number < 1 << UInt32(WEIR_IDENTITY_BITS) else {
+      throw CompileError(
+        "identities: \(endpoint.name) would be number \(number), the limit is "
+          + "\(1 << UInt32(WEIR_IDENTITY_BITS) - 1)")
+    }
+    return number
+  }
+}
+
+/// One generation in the making.
+struct Compilation {
   let set: PolicySet
   let presence: Presence
   let evaluator: Evaluator
   let locals: [Local]
-  var index: EndpointIndex
+  var inventory: KnownInventory
   var numbers: Numbers
   var tables = Tables()
   var classes = Classes()
 
-  init(_ set: PolicySet, _ presence: Presence, _ numbers: Numbers) {
+  init(_ set: PolicySet, _ presence: Presence, _ numbers: Numbers, _ inventory: KnownInventory) {
     self.set = set
     self.presence = presence
     self.numbers = numbers
+    self.inventory = inventory
     evaluator = Evaluator(set)
-    index = EndpointIndex(set)
-    let index = index
+    let index = inventory.index
     locals = presence.workloads.sorted { $0.key < $1.key }.compactMap { name, cgroup in
       index.position[name].map {
         Local(endpoint: index.endpoints[$0], position: $0, cgroup: cgroup)
@@ -57,30 +124,33 @@ struct Compiler {
 
   mutating func run() throws(CompileError) {
     let proxies = try writeProxies()
-    let subjects = Subjects(locals, of: evaluator, index, proxies: proxies)
-    let signatures = Signatures(subjects.atoms, &index)
-    let cells = Cells(subjects.atoms.blocks)
-    let identities = try numberIdentities()
+    let subjects = Subjects(locals, of: evaluator, proxies: proxies)
+    let signatures = Signatures(
+      subjects.atoms, &inventory.index,
+      proxies: subjects.all.contains { $0.egress.asksForRequests } ? takers(proxies) : nil)
+    inventory.index.keep(subjects.atoms.all)
+    let cells = Cells(subjects.atoms.addresses)
     let targets = try numberTargets(subjects)
 
-    writeWorkloads(subjects, signatures, identities, targets)
-    writeAddresses(signatures, cells, identities)
+    writeWorkloads(subjects, signatures, targets)
+    writeAddresses(signatures, cells)
     writeCells(subjects, signatures, cells)
-    writeIdentities(signatures, identities)
+    writeIdentities(signatures)
 
     let pairs = Pairs(subjects, signatures, cells, classes)
     tables.pairs = pairs.entries
+    let asked = try numberRequests(pairs)
     for (position, function) in pairs.functions.all.enumerated() {
       for entry in function.entries {
         let key = weir_ports_key(function: UInt32(position + 1), entry)
-        tables.ports.append((key, ruling(entry.decision)))
+        tables.ports.append((key, ruling(entry.decision, target: asked[position] ?? 0)))
       }
     }
-    writeL7(subjects, signatures, identities, targets)
+    writeRules(Requesting(subjects: subjects, signatures: signatures, cells: cells, targets: targets), pairs, asked)
   }
 
   /// A decision with its rule's number.
-  private mutating func ruling(_ decision: Decision) -> weir_ruling {
+  private mutating func ruling(_ decision: Decision, target: UInt16) -> weir_ruling {
     let verdict =
       switch decision.verdict {
       case .allowed: WEIR_ALLOWED
@@ -88,16 +158,32 @@ struct Compiler {
       case .proxied: WEIR_PROXIED
       }
     return weir_ruling(
-      rule: decision.rule.map { numbers.rule(name($0)) } ?? 0, verdict: UInt8(verdict.rawValue),
-      reason: decision.reason.rawValue, proxy: decision.proxy, pad: 0)
+      rule: decision.rule.map { numbers.rule(evaluator.name($0)) } ?? 0, shadow: 0,
+      target: decision.verdict == .proxied ? target : 0, verdict: UInt8(verdict.rawValue),
+      reason: decision.reason.rawValue, proxy: decision.proxy, shadow_reason: 0, pad: (0, 0))
   }
+}
 
+extension Evaluator {
   func name(_ rule: RuleReference) -> RuleName {
-    switch rule.kind {
-    case .authorization: return evaluator.authorizationPolicies[rule.policy].ruleName(rule.rule)
+    switch rule.family {
+    case .authorization: return authorizationPolicies[rule.policy].ruleName(rule.rule)
     case .network:
       let path = rule.rule.map { NetworkPolicy.path(rule.direction, rule: $0, peer: rule.peer) } ?? ""
-      return evaluator.networkPolicies[rule.policy].ruleName(path)
+      return networkPolicies[rule.policy].ruleName(path)
+    case .admin: return name(rule, adminPolicies[rule.policy])
+    case .baseline: return name(rule, baselinePolicies[rule.policy])
+    case .cilium:
+      let policy = ciliumPolicies[rule.policy]
+      guard let index = rule.rule else { return policy.ruleName("") }
+      let written = policy.rules(rule.direction, denying: rule.denying)[index]
+      return policy.ruleName(
+        rule.direction, denying: rule.denying, rule: index, peer: rule.peer.flatMap { written.peers?[$0] },
+        ports: rule.ports.map { written.ports[$0] })
     }
+  }
+
+  private func name(_ rule: RuleReference, _ policy: AdminPolicy) -> RuleName {
+    policy.ruleName(rule.direction, rule: rule.rule ?? 0, peer: rule.peer ?? 0)
   }
 }

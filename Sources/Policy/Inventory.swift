@@ -50,6 +50,8 @@ public struct Namespace: Sendable {
     self.labels = labels
     self.place = place
   }
+
+  static func labels(ofUndeclared name: String) -> Labels { ["kubernetes.io/metadata.name": name] }
 }
 
 public struct NamedPort: Hashable, Sendable {
@@ -213,11 +215,13 @@ public struct PolicySet: Sendable {
   /// NetworkPolicy and Cilium's kinds are one union of allows, as Cilium itself reads them; false: each family that
   /// has an opinion must allow.
   public var joined = false
+  /// Equal stamps that are not 0 mean equal inventories: everything but the policies. 0: not known.
+  public var inventoryStamp: UInt64 = 0
 
   public init() {}
 
   /// The labels selectors see for a namespace, also when no file declares it.
   public func labels(ofNamespace name: String) -> Labels {
-    namespaces[name]?.labels ?? ["kubernetes.io/metadata.name": name]
+    namespaces[name]?.labels ?? Namespace.labels(ofUndeclared: name)
   }
 }

@@ -1,28 +1,5 @@
 import CDatapath
 
-/// Where a decision comes from, by position in the sorted policies: cheap to compare, named only when it is
-/// written.
-struct RuleReference: Hashable {
-  enum Kind { case network, authorization }
-  var kind: Kind
-  var policy: Int
-  var direction: Direction
-  /// nil: the policy's default deny.
-  var rule: Int?
-  var peer: Int?
-}
-
-/// A ruling of the tables before its rule has a number.
-struct Decision: Hashable {
-  var verdict: Verdict
-  var reason: Reason
-  var rule: RuleReference?
-  /// With `proxied`.
-  var proxy: UInt8 = 0
-
-  static let notSelected = Decision(verdict: .allowed, reason: .notSelected)
-}
-
 /// What one peer is answered for each protocol and port: a decision for protocols without their own, and
 /// steps over the ports for those that have them.
 struct PortsFunction: Hashable {
@@ -51,6 +28,11 @@ struct PortsFunction: Hashable {
     if steps == [Step(start: 0, decision: other)] { return }
     protocols[number] = steps
   }
+
+  /// The steps of TCP, where requests can be asked about.
+  var tcp: [Step] { protocols[TransportProtocol.tcp.number] ?? [Step(start: 0, decision: other)] }
+
+  var firstProxied: Decision? { tcp.first { $0.decision.verdict == .proxied }?.decision }
 
   /// One entry of the ports table, without its function number.
   struct Entry {

@@ -10,6 +10,7 @@ public enum Reason: UInt8, Sendable, CaseIterable, Codable {
   case l7Rule = 4
   case proxyAgreed = 5
   case ownNode = 6
+  case auditRule = 7
   case noRule = 16
   case denyRule = 17
   case noProxy = 18
@@ -30,6 +31,7 @@ public enum Reason: UInt8, Sendable, CaseIterable, Codable {
     case .l7Rule: "l7-rule"
     case .proxyAgreed: "proxy-agreed"
     case .ownNode: "own-node"
+    case .auditRule: "audit-rule"
     case .noRule: "no-rule"
     case .denyRule: "deny-rule"
     case .noProxy: "no-proxy"
@@ -52,6 +54,7 @@ public enum Reason: UInt8, Sendable, CaseIterable, Codable {
     case .l7Rule: "rules about requests decide, in the proxy"
     case .proxyAgreed: "it comes through the proxy that judged it"
     case .ownNode: "a workload and the node it runs on always reach each other"
+    case .auditRule: "an AUDIT rule matches, which is reported and nothing else"
     case .noRule: "policies select the workload and no rule matches"
     case .denyRule: "a DENY rule matches"
     case .noProxy: "rules about requests decide and no proxy takes the flow"

@@ -1,94 +1,105 @@
-/// The policies of one subject, with their peers as atoms and their ports as numbers: what is asked once for
-/// each peer.
-struct Subject {
-  /// One peer of one rule (or the rule itself where it names nobody), in the order in which they are named.
-  struct Item {
-    /// nil: everybody.
-    var atom: Int?
-    /// nil: every port of every protocol.
-    var ports: [ItemPort]?
-    var rule: RuleReference
-  }
-
-  enum ItemPort {
-    case range(TransportProtocol, ClosedRange<UInt16>)
-    /// Resolved on the peer (egress).
-    case named(String, TransportProtocol)
-  }
-
-  /// One direction of the NetworkPolicies.
+/// The policies of one subject in one direction, with their peers as conditions over atoms and their ports as numbers:
+/// what is asked once for each peer that it tells apart.
+struct Side {
   struct Network {
     var items: [Item] = []
-    /// The atoms of the names that are resolved on the peer.
-    var names: Set<Int> = []
     /// The first policy's default deny.
     var fallback: RuleReference
   }
 
-  struct AuthorizationItem {
-    /// OR; empty: every source.
-    var sources: [Int]
-    var operations: [AuthorizationPolicy.Operation]
-    var rule: RuleReference
+  struct Cilium {
+    var denies: [Item] = []
+    var allows: [Item] = []
+    /// The first isolating policy's default deny; nil where none isolates.
+    var fallback: RuleReference?
   }
 
   struct Authorization {
-    var denies: [AuthorizationItem] = []
-    var allows: [AuthorizationItem] = []
+    var denies: [Item] = []
+    var allows: [Item] = []
     /// The first ALLOW policy's default deny; nil where no ALLOW policy applies.
     var fallback: RuleReference?
-    /// The proxy that takes the subject; nil none.
-    var proxy: UInt8?
-
-    var atoms: Set<Int> { Set((denies + allows).flatMap(\.sources)) }
   }
 
-  var network: [Direction: Network] = [:]
+  var admin: [Item] = []
+  var network: Network?
+  var cilium: Cilium?
   var authorization: Authorization?
+  var baseline: [Item] = []
+  /// The node the subject runs on, as a peer: NetworkPolicy never refuses it, nor does Cilium's ingress.
+  var ownNode: Condition?
+  var direction: Direction
+  /// NetworkPolicy and Cilium are one family.
+  var joined = false
+  /// The proxy that takes the subject (ingress); nil none.
+  var proxy: UInt8?
 
-  /// The atoms that make a difference in one direction.
-  func atoms(_ direction: Direction) -> Set<Int> {
-    var found = Set(network[direction]?.items.compactMap(\.atom) ?? [])
-    found.formUnion(network[direction]?.names ?? [])
-    if direction == .ingress, let authorization { found.formUnion(authorization.atoms) }
-    return found
+  init(_ direction: Direction) { self.direction = direction }
+
+  /// Some policy selects the subject in this direction.
+  var speaks: Bool {
+    !admin.isEmpty || network != nil || cilium != nil || authorization != nil || !baseline.isEmpty
   }
 
-  func speaks(_ direction: Direction) -> Bool {
-    network[direction] != nil || (direction == .ingress && authorization != nil)
+  var items: [Item] {
+    admin + (network?.items ?? []) + (cilium.map { $0.denies + $0.allows } ?? [])
+      + (authorization.map { $0.denies + $0.allows } ?? []) + baseline
   }
 
-  /// The AuthorizationPolicy items that a source fits.
-  struct Sources: Hashable {
-    var denies: [Int] = []
-    var allows: [Int] = []
+  /// Some rule is about requests.
+  var asksForRequests: Bool {
+    items.contains { $0.requests != nil || $0.operations?.contains { !$0.request.isAny } ?? false }
+  }
+}
+
+/// A peer as one side sees it: which of its items hold. Peers that agree in it get the same function.
+struct View: Hashable {
+  /// Positions in `Side.items`.
+  var items = Bits()
+  var isOwnNode = false
+  /// What the peer calls its ports, where an item asks.
+  var ports: [NamedPort] = []
+  /// Egress: the proxy that takes the peer, where requests may decide.
+  var proxy: UInt8?
+}
+
+/// Both sides of one subject.
+struct Subject {
+  private(set) var egress: PreparedSide
+  private(set) var ingress: PreparedSide
+
+  init(egress: Side, ingress: Side, names: (Item) -> [Int]) {
+    self.egress = PreparedSide(egress, names: names)
+    self.ingress = PreparedSide(ingress, names: names)
   }
 
-  /// A peer as one subject sees it: which of its items hold. Peers that agree in it get the same function.
-  struct View: Hashable {
-    var items: [Int] = []
-    var sources = Sources()
-    /// What the peer calls its ports, where an item asks.
-    var ports: [NamedPort] = []
+  subscript(direction: Direction) -> PreparedSide { direction == .ingress ? ingress : egress }
+}
+
+/// A side with its items in one list, and the atoms that make a difference to it.
+struct PreparedSide {
+  let side: Side
+  let items: [Item]
+  let atoms: Set<Int>
+  private let names: Set<Int>
+  let asksForRequests: Bool
+
+  /// - Parameter names: the atoms of the names an item resolves on the peer.
+  init(_ side: Side, names: (Item) -> [Int]) {
+    self.side = side
+    items = side.items
+    asksForRequests = side.asksForRequests
+    let named = Set(items.flatMap(names))
+    self.names = named
+    atoms = Set(items.flatMap(\.peers.atoms)).union(named).union(side.ownNode?.atoms ?? [])
   }
 
-  func view(_ direction: Direction, atoms: Bits, ports: [NamedPort]) -> View {
+  func view(_ atoms: Bits, _ signature: Signatures.Signature) -> View {
     var view = View()
-    if let network = network[direction] {
-      view.items = network.items.indices.filter { network.items[$0].atom.map(atoms.contains) ?? true }
-      if network.names.contains(where: atoms.contains) { view.ports = ports }
-    }
-    if direction == .ingress { view.sources = sources(atoms: atoms) }
+    for (index, item) in items.enumerated() where item.peers.holds(atoms) { view.items.insert(index) }
+    view.isOwnNode = side.ownNode?.holds(atoms) ?? false
+    if names.contains(where: atoms.contains) { view.ports = signature.ports }
+    if side.direction == .egress, asksForRequests { view.proxy = signature.proxy }
     return view
-  }
-
-  func sources(atoms: Bits) -> Sources {
-    func holding(_ items: [AuthorizationItem]) -> [Int] {
-      items.indices.filter { index in
-        items[index].sources.isEmpty || items[index].sources.contains(where: atoms.contains)
-      }
-    }
-    guard let authorization else { return Sources() }
-    return Sources(denies: holding(authorization.denies), allows: holding(authorization.allows))
   }
 }

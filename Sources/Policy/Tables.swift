@@ -16,8 +16,8 @@ public struct Tables: Sendable {
   public init() {}
 }
 
-/// One rule for a proxy: requests from these identities to this target are allowed where `allow` matches and none of
-/// `unless` does. A request that no L7Rule allows is refused.
+/// One rule for a proxy: requests from these identities to this target are allowed where each list of `require` has an
+/// entry that matches and none of `unless` does. A request that no L7Rule allows is refused.
 public struct L7Rule: Sendable, Hashable {
   /// The deciding rule's full name, for logs: `AuthorizationPolicy shop/api rules[0]`.
   public var name: String
@@ -27,20 +27,20 @@ public struct L7Rule: Sendable, Hashable {
   public var identities: [UInt32]?
   /// Destination ports; nil: every port.
   public var ports: [ClosedRange<UInt16>]?
-  /// OR; never empty. One that `isAny` allows every request.
-  public var allow: [RequestMatch]
+  /// AND of ORs; no inner list is empty. Empty: every request.
+  public var require: [[RequestMatch]]
   /// DENY rules that overlap: none may match.
   public var unless: [RequestMatch]
 
   public init(
     name: String, target: UInt16, identities: [UInt32]?, ports: [ClosedRange<UInt16>]?,
-    allow: [RequestMatch], unless: [RequestMatch]
+    require: [[RequestMatch]], unless: [RequestMatch]
   ) {
     self.name = name
     self.target = target
     self.identities = identities
     self.ports = ports
-    self.allow = allow
+    self.require = require
     self.unless = unless
   }
 }

@@ -20,7 +20,7 @@ extension Envoy {
       let blocks = sources(rule)
       // Envoy refuses the whole file for an empty list; nobody, no port and no request are said by leaving it
       // out.
-      guard !blocks.isEmpty, !rule.allow.isEmpty, rule.ports?.isEmpty != true else { continue }
+      guard !blocks.isEmpty, !rule.require.contains([]), rule.ports?.isEmpty != true else { continue }
       let name = unique(rule.name, among: &names)
       policies.append((name, policy(rule, from: blocks)))
     }
@@ -55,7 +55,8 @@ extension Envoy {
   private static func policy(_ rule: L7Rule, from blocks: [CIDR]) -> JSON {
     var conditions: [JSON] = []
     if let ports = rule.ports { conditions.append(any(of: ports.map(port))) }
-    conditions.append(any(of: rule.allow.map(request)))
+    conditions += rule.require.map { any(of: $0.map(request)) }
+    if conditions.isEmpty, rule.unless.isEmpty { conditions.append(["any": true]) }
     conditions += rule.unless.map { ["not_rule": request($0)] }
     return ["permissions": [all(of: conditions)], "principals": .array(blocks.map(principal))]
   }

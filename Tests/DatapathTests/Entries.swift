@@ -99,21 +99,25 @@ extension Entries {
 }
 
 extension weir_ruling {
-  static func allowed(rule: UInt32 = 1) -> weir_ruling {
-    weir_ruling(
-      rule: rule, verdict: UInt8(WEIR_ALLOWED.rawValue), reason: UInt8(WEIR_REASON_RULE.rawValue), proxy: 0,
-      pad: 0)
-  }
+  static func allowed(rule: UInt32 = 1) -> weir_ruling { ruling(WEIR_ALLOWED, WEIR_REASON_RULE, rule: rule) }
 
   static func denied(rule: UInt32 = 0, reason: weir_reason = WEIR_REASON_NO_RULE) -> weir_ruling {
-    weir_ruling(
-      rule: rule, verdict: UInt8(WEIR_DENIED.rawValue), reason: UInt8(reason.rawValue), proxy: 0, pad: 0)
+    ruling(WEIR_DENIED, reason, rule: rule)
   }
 
-  static func proxied(rule: UInt32 = 1, proxy: UInt8) -> weir_ruling {
-    weir_ruling(
-      rule: rule, verdict: UInt8(WEIR_PROXIED.rawValue), reason: UInt8(WEIR_REASON_L7_RULE.rawValue),
-      proxy: proxy,
-      pad: 0)
+  /// - Parameter target: what a source's own policy asks; 0 where the destination's does.
+  static func proxied(rule: UInt32 = 1, proxy: UInt8, target: UInt16 = 0) -> weir_ruling {
+    var ruling = ruling(WEIR_PROXIED, WEIR_REASON_L7_RULE, rule: rule)
+    ruling.proxy = proxy
+    ruling.target = target
+    return ruling
+  }
+
+  private static func ruling(_ verdict: weir_verdict, _ reason: weir_reason, rule: UInt32) -> weir_ruling {
+    var ruling = weir_ruling()
+    ruling.rule = rule
+    ruling.verdict = UInt8(verdict.rawValue)
+    ruling.reason = UInt8(reason.rawValue)
+    return ruling
   }
 }

@@ -65,7 +65,7 @@ struct LiveTests {
     let rules = Expectation.table.enumerated().map { index, expectation in
       L7Rule(
         name: "rules[\(index)]", target: 1, identities: [UInt32(index + 1)], ports: nil,
-        allow: expectation.allow,
+        require: [expectation.allow],
         unless: expectation.unless)
     }
     try withEnvoy(Self.rules(rules, generation: 1)) { (envoy) throws in
@@ -89,7 +89,7 @@ struct LiveTests {
     let port = envoy.port
     func rule(_ identities: [UInt32]?, ports: [ClosedRange<UInt16>]?) -> L7Rule {
       L7Rule(
-        name: "same name", target: 1, identities: identities, ports: ports, allow: [RequestMatch()],
+        name: "same name", target: 1, identities: identities, ports: ports, require: [],
         unless: [])
     }
     try envoy.put(
@@ -124,7 +124,7 @@ struct LiveTests {
         [
           L7Rule(
             name: "AuthorizationPolicy shop/api rules[0]", target: 1, identities: [1], ports: nil,
-            allow: [RequestMatch(paths: [.exact(path)])], unless: [])
+            require: [[RequestMatch(paths: [.exact(path)])]], unless: [])
         ], generation: generation)
     }
     try withEnvoy(only("/one", generation: 1)) { (envoy) throws in

@@ -70,7 +70,7 @@ import Testing
     var noPort = rule(name: "no port", target: 1, identities: [1])
     noPort.ports = []
     var noRequest = rule(name: "no request", target: 1, identities: [1])
-    noRequest.allow = []
+    noRequest.require = [[]]
     #expect(try policies([rule(name: "nobody", target: 1, identities: []), noPort, noRequest]) == [:])
   }
 
@@ -98,5 +98,5 @@ import Testing
 /// A rule that allows every request of its sources.
 func rule(name: String, target: UInt16, identities: [UInt32]?) -> L7Rule {
   L7Rule(
-    name: name, target: target, identities: identities, ports: nil, allow: [RequestMatch()], unless: [])
+    name: name, target: target, identities: identities, ports: nil, require: [], unless: [])
 }

@@ -13,7 +13,7 @@ struct TransparencyTests {
     [
       L7Rule(
         name: "all", target: 1, identities: nil, ports: nil,
-        allow: [RequestMatch(notPaths: [.prefix("/refused")])], unless: [])
+        require: [[RequestMatch(notPaths: [.prefix("/refused")])]], unless: [])
     ], generation: 1
   ) { _ in [CIDR(base: IPAddress(v4: 0x7f00_0000), prefix: 104)] }
 

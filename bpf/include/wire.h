@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define WEIR_LAYOUT 1
+#define WEIR_LAYOUT 2
 
 /* Generations whose tables are kept; a program that read the number of one just before a switch still
  * finds its tables. */
@@ -20,8 +20,8 @@
 
 /* How an identity is shown to a stock proxy as a source address, so that address rules can name it:
  *   IPv4  240.0.0.0/4 | target << 18 | identity        IPv6  fd77:6569:7200::/64 | target << 32 | identity
- * The target stands for the destination whose requests the proxy judges. It is in the high bits so that
- * "anyone to this target" is one prefix. */
+ * The target stands for the destination whose requests the proxy judges, or, where only the source's policy asks
+ * about requests, for what it asks. It is in the high bits so that "anyone to this target" is one prefix. */
 #define WEIR_IDENTITY_BITS 18
 #define WEIR_TARGET_BITS 10
 #define WEIR_SYNTHETIC4 0xf0000000u
@@ -54,6 +54,7 @@ enum weir_reason {
 	WEIR_REASON_L7_RULE = 4,         /* proxied: rules about requests decide */
 	WEIR_REASON_PROXY_AGREED = 5,    /* allowed: it comes through the proxy that judged it */
 	WEIR_REASON_OWN_NODE = 6,        /* allowed: a workload and the node it runs on always reach each other */
+	WEIR_REASON_AUDIT_RULE = 7,      /* allowed, and an AUDIT rule matches */
 	WEIR_REASON_NO_RULE = 16,        /* denied: policies select the workload and no rule matches */
 	WEIR_REASON_DENY_RULE = 17,      /* denied: a DENY rule matches */
 	WEIR_REASON_NO_PROXY = 18,       /* denied: rules about requests decide and no proxy takes the flow */
@@ -140,11 +141,14 @@ struct weir_ports_key {
 	__be16 port;     /* destination port; ICMP: the type */
 };
 struct weir_ruling {
-	__u32 rule;     /* number of the deciding rule; 0 none */
+	__u32 rule;      /* number of the deciding rule; 0 none */
+	__u32 shadow;    /* number of the rule that would decide, were AUDIT and dry-run policies enforced; 0 none */
+	__u16 target;    /* egress, with WEIR_PROXIED: what the proxy judges, where the destination has no say; else 0 */
 	__u8 verdict;
 	__u8 reason;
-	__u8 proxy;     /* with WEIR_PROXIED: its number in proxies */
-	__u8 pad;
+	__u8 proxy;      /* with WEIR_PROXIED: its number in proxies */
+	__u8 shadow_reason; /* with shadow */
+	__u8 pad[2];
 };
 
 /* current: one entry, replaced by one update: the switch. Tables are in slot generation % WEIR_SLOTS. */
@@ -246,7 +250,7 @@ _Static_assert(sizeof(struct weir_address) == 24, "weir_address");
 _Static_assert(sizeof(struct weir_proxy) == 36, "weir_proxy");
 _Static_assert(sizeof(struct weir_pair_key) == 12, "weir_pair_key");
 _Static_assert(sizeof(struct weir_ports_key) == 12, "weir_ports_key");
-_Static_assert(sizeof(struct weir_ruling) == 8, "weir_ruling");
+_Static_assert(sizeof(struct weir_ruling) == 16, "weir_ruling");
 _Static_assert(sizeof(struct weir_connections_key) == 12, "weir_connections_key");
 _Static_assert(sizeof(struct weir_refusals_key) == 20, "weir_refusals_key");
 _Static_assert(sizeof(struct weir_event) == 80, "weir_event");

@@ -38,7 +38,7 @@ import Testing
       try rules(world) == [
         L7Rule(
           name: "AuthorizationPolicy shop/api rules[0]", target: 1, identities: [1], ports: nil,
-          allow: [Self.reports], unless: [])
+          require: [[Self.reports]], unless: [])
       ])
   }
 
@@ -55,10 +55,10 @@ import Testing
       try rules(world) == [
         L7Rule(
           name: "AuthorizationPolicy shop/api rules[0]", target: 1, identities: nil, ports: [80...80],
-          allow: [Self.reports, Self.posts], unless: []),
+          require: [[Self.reports, Self.posts]], unless: []),
         L7Rule(
           name: "AuthorizationPolicy shop/api rules[0] #2", target: 1, identities: nil, ports: [81...81],
-          allow: [Self.posts], unless: []),
+          require: [[Self.posts]], unless: []),
       ])
   }
 
@@ -87,7 +87,7 @@ import Testing
       try rules(world) == [
         L7Rule(
           name: "AuthorizationPolicy shop/api rules[0]", target: 1, identities: [1], ports: nil,
-          allow: [RequestMatch()], unless: [Self.posts])
+          require: [], unless: [Self.posts])
       ])
   }
 
@@ -102,7 +102,7 @@ import Testing
       try rules(world) == [
         L7Rule(
           name: "AuthorizationPolicy shop/no rules[0]", target: 1, identities: nil,
-          ports: [0...8079, 8081...65535], allow: [RequestMatch()], unless: [Self.posts])
+          ports: [0...8079, 8081...65535], require: [], unless: [Self.posts])
       ])
   }
 

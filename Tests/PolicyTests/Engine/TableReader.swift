@@ -92,17 +92,17 @@ struct TableReader {
     -> weir_ruling
   {
     guard let function = function(subject, direction, peer) else {
-      return weir_ruling(
-        rule: 0, verdict: UInt8(WEIR_ALLOWED.rawValue), reason: UInt8(WEIR_REASON_NOT_SELECTED.rawValue),
-        proxy: 0, pad: 0)
+      return Self.ruling(WEIR_ALLOWED, WEIR_REASON_NOT_SELECTED)
     }
     let key = weir_ports_key(
       prefixlen: 64, ports: function, protocol: `protocol`, pad: 0, port: port.bigEndian)
-    return ports.lookup(key)
-      ?? weir_ruling(
-        rule: 0, verdict: UInt8(WEIR_DENIED.rawValue), reason: UInt8(WEIR_REASON_NO_TABLES.rawValue),
-        proxy: 0,
-        pad: 0)
+    return ports.lookup(key) ?? Self.ruling(WEIR_DENIED, WEIR_REASON_NO_TABLES)
+  }
+
+  private static func ruling(_ verdict: weir_verdict, _ reason: weir_reason) -> weir_ruling {
+    weir_ruling(
+      rule: 0, shadow: 0, target: 0, verdict: UInt8(verdict.rawValue), reason: UInt8(reason.rawValue), proxy: 0,
+      shadow_reason: 0, pad: (0, 0))
   }
 }
 
@@ -119,7 +119,7 @@ struct L7Reader {
       rule.target == target
         && (rule.identities?.contains { $0 == identity } ?? true)
         && (rule.ports?.contains { $0.contains(port) } ?? true)
-        && rule.allow.contains { matches($0, request) }
+        && rule.require.allSatisfy { $0.contains { matches($0, request) } }
         && !rule.unless.contains { matches($0, request) }
     }
   }

@@ -1,0 +1,202 @@
+/// A ruling of the tables before its rule has a number.
+struct Decision: Hashable {
+  var verdict: Verdict
+  var reason: Reason
+  var rule: RuleReference?
+  /// With `proxied`: who judges, and what it is told.
+  var proxy: UInt8 = 0
+  var requests: Requests?
+
+  static let notSelected = Decision(verdict: .allowed, reason: .notSelected)
+
+  static func allowed(_ rule: RuleReference) -> Decision { Decision(verdict: .allowed, reason: .rule, rule: rule) }
+  static func denied(_ rule: RuleReference) -> Decision { Decision(verdict: .denied, reason: .denyRule, rule: rule) }
+  static func unmatched(_ rule: RuleReference) -> Decision { Decision(verdict: .denied, reason: .noRule, rule: rule) }
+  static func proxied(_ rule: RuleReference, _ requests: Requests) -> Decision {
+    Decision(verdict: .proxied, reason: .l7Rule, rule: rule, requests: requests)
+  }
+}
+
+/// The items of a side that hold for one peer, and its answers. The order is DESIGN.md's "How the tiers combine"; what
+/// each family means is in docs/semantics.md.
+struct Answers {
+  private let side: Side
+  private let view: View
+  private var admin: [Item] = []
+  private var network: [Item] = []
+  private var ciliumDenies: [Item] = []
+  private var ciliumAllows: [Item] = []
+  private var denies: [Item] = []
+  private var allows: [Item] = []
+  private var baseline: [Item] = []
+
+  init(_ prepared: PreparedSide, _ view: View) {
+    side = prepared.side
+    self.view = view
+    var next = 0
+    func holding(_ items: [Item]) -> [Item] {
+      defer { next += items.count }
+      return items.indices.filter { view.items.contains(next + $0) }.map { items[$0] }
+    }
+    // In the order of Side.items.
+    admin = holding(side.admin)
+    network = holding(side.network?.items ?? [])
+    ciliumDenies = holding(side.cilium?.denies ?? [])
+    ciliumAllows = holding(side.cilium?.allows ?? [])
+    denies = holding(side.authorization?.denies ?? [])
+    allows = holding(side.authorization?.allows ?? [])
+    baseline = holding(side.baseline)
+  }
+
+  /// The answer for every protocol and port.
+  var function: PortsFunction {
+    var function = PortsFunction(other: decide(nil, 0))
+    for `protocol` in TransportProtocol.allCases {
+      var starts: Set<UInt16> = []
+      for items in [admin, network, ciliumDenies, ciliumAllows, denies, allows, baseline] {
+        for item in items { item.starts(`protocol`, named: view.ports) { starts.insert($0) } }
+      }
+      function.add(`protocol`.number, starts: starts) { decide(`protocol`, $0) }
+    }
+    return function
+  }
+
+  /// - Parameter wanted: nil for a protocol that no rule can name.
+  func decide(_ wanted: TransportProtocol?, _ port: UInt16) -> Decision {
+    let asked = Asked(protocol: wanted, port: port, named: view.ports)
+    tier: for item in admin where asked.matches(item) {
+      switch item.action {
+      case .deny: return .denied(item.rule)
+      case .accept: return seated(accepted(asked) ?? .allowed(item.rule))
+      case .pass: break tier
+      }
+    }
+    if let namespaced = namespaced(asked) { return seated(namespaced) }
+    for item in baseline where asked.matches(item) {
+      return item.action == .deny ? .denied(item.rule) : .allowed(item.rule)
+    }
+    return .notSelected
+  }
+
+  /// Every family that has an opinion must allow; nil where none has one.
+  private func namespaced(_ asked: Asked) -> Decision? {
+    let opinions = (side.joined ? [union(asked)] : [networkPolicy(asked), cilium(asked)]) + [authorization(asked)]
+    let known = opinions.compactMap { $0 }
+    if let denied = known.first(where: { $0.verdict == .denied }) { return denied }
+    let proxied = known.filter { $0.verdict == .proxied }
+    guard var first = proxied.first else { return known.first }
+    for other in proxied.dropFirst() {
+      if let mine = first.requests, let theirs = other.requests { first.requests = mine.and(theirs) }
+    }
+    return first
+  }
+
+  /// After an Accept: rules about requests still decide where they name the flow; nil where none does.
+  private func accepted(_ asked: Asked) -> Decision? {
+    let opinions = [ciliumRequests(asked), authorizationRequests(asked)].compactMap { $0 }
+    guard var first = opinions.first else { return nil }
+    for other in opinions.dropFirst() {
+      if let mine = first.requests, let theirs = other.requests { first.requests = mine.and(theirs) }
+    }
+    return first
+  }
+
+  /// With the proxy that judges; where none takes the flow, it is refused.
+  private func seated(_ decision: Decision) -> Decision {
+    guard decision.verdict == .proxied, let rule = decision.rule else { return decision }
+    guard let proxy = side.direction == .ingress ? side.proxy : view.proxy else {
+      return Decision(verdict: .denied, reason: .noProxy, rule: rule)
+    }
+    var decision = decision
+    decision.proxy = proxy
+    return decision
+  }
+
+  /// What is asked of one peer's items.
+  private struct Asked {
+    var `protocol`: TransportProtocol?
+    var port: UInt16
+    var named: [NamedPort]
+
+    func matches(_ item: Item) -> Bool { item.covers(`protocol`, port, named: named) }
+  }
+}
+
+// MARK: - What each family says
+
+extension Answers {
+  private func networkPolicy(_ asked: Asked) -> Decision? {
+    guard let policies = side.network else { return nil }
+    if view.isOwnNode { return Decision(verdict: .allowed, reason: .ownNode) }
+    return network.first(where: asked.matches).map { .allowed($0.rule) } ?? .unmatched(policies.fallback)
+  }
+
+  private func cilium(_ asked: Asked) -> Decision? {
+    guard let policies = side.cilium else { return nil }
+    if let deny = ciliumDenies.first(where: asked.matches) { return .denied(deny.rule) }
+    if view.isOwnNode, side.direction == .ingress { return Decision(verdict: .allowed, reason: .ownNode) }
+    if let allow = ciliumAllows.first(where: { $0.requests == nil && asked.matches($0) }) {
+      return .allowed(allow.rule)
+    }
+    return ciliumRequests(asked) ?? policies.fallback.map { .unmatched($0) }
+  }
+
+  /// The rules about requests, unless one that is not covers the flow.
+  private func ciliumRequests(_ asked: Asked) -> Decision? {
+    let matching = ciliumAllows.filter(asked.matches)
+    guard let first = matching.first, !matching.contains(where: { $0.requests == nil }) else { return nil }
+    let alternatives = matching.map { Requests.Alternative(rule: $0.rule, require: [$0.requests ?? []]) }
+    return .proxied(first.rule, Requests(alternatives: alternatives))
+  }
+
+  /// NetworkPolicy and Cilium as one union of allows.
+  private func union(_ asked: Asked) -> Decision? {
+    guard side.network != nil || side.cilium != nil else { return nil }
+    if let deny = ciliumDenies.first(where: asked.matches) { return .denied(deny.rule) }
+    if view.isOwnNode, side.network != nil || side.direction == .ingress {
+      return Decision(verdict: .allowed, reason: .ownNode)
+    }
+    if let allow = network.first(where: asked.matches) { return .allowed(allow.rule) }
+    let own = cilium(asked)
+    if let own, own.verdict != .denied { return own }
+    return side.network.map { .unmatched($0.fallback) } ?? own
+  }
+
+  /// DENY, then ALLOW, and no ALLOW policy means allow; of TCP alone, which is what Istio handles.
+  private func authorization(_ asked: Asked) -> Decision? {
+    guard let policies = side.authorization, asked.protocol == .tcp else { return nil }
+    let denying = matching(denies, asked)
+    if let deny = denying.first(where: { $0.requests.isEmpty }) { return .denied(deny.item.rule) }
+    let allowing = matching(allows, asked)
+    let certain = allowing.first { $0.requests.isEmpty }
+    if let fallback = policies.fallback, allowing.isEmpty { return .unmatched(fallback) }
+    return requests(denying, certain, allowing) ?? certain.map { .allowed($0.item.rule) }
+  }
+
+  /// The part that is about requests, where L4 was decided before.
+  private func authorizationRequests(_ asked: Asked) -> Decision? {
+    guard side.authorization != nil, asked.protocol == .tcp else { return nil }
+    let allowing = matching(allows, asked)
+    return requests(
+      matching(denies, asked).filter { !$0.requests.isEmpty }, allowing.first { $0.requests.isEmpty }, allowing)
+  }
+
+  private typealias Matching = (item: Item, requests: [RequestMatch])
+
+  private func matching(_ items: [Item], _ asked: Asked) -> [Matching] {
+    items.compactMap { item in item.requests(onPort: asked.port).map { (item, $0) } }
+  }
+
+  /// nil where no request is asked about anything.
+  private func requests(_ denying: [Matching], _ certain: Matching?, _ allowing: [Matching]) -> Decision? {
+    let unless = denying.flatMap(\.requests)
+    if certain == nil, let first = allowing.first {
+      let alternatives = allowing.map { Requests.Alternative(rule: $0.item.rule, require: [$0.requests]) }
+      return .proxied(first.item.rule, Requests(alternatives: alternatives, unless: unless))
+    }
+    guard let deny = denying.first else { return nil }
+    let rule = (certain ?? deny).item.rule
+    return .proxied(
+      deny.item.rule, Requests(alternatives: [Requests.Alternative(rule: rule, require: [])], unless: unless))
+  }
+}
