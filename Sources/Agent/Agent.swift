@@ -25,6 +25,8 @@ public final class Agent {
   var reloads: [Outcome: UInt64] = [:]
   var verdicts = VerdictLog()
 
+  /// What each file said when it was read last.
+  private let library = Library()
   private let watcher: Watcher
   private let signals: Signals
   private var api: HTTPServer?
@@ -120,7 +122,7 @@ public final class Agent {
       for error in watcher.arm(sources) { log.warn("not-watched", ["path": error.subject, "error": error]) }
       _ = watcher.drain()
       let gone = sources.filter { !Files.exists($0) }
-      let reading = Reading(paths: sources.filter { !gone.contains($0) })
+      let reading = library.read(sources.filter { !gone.contains($0) })
       if attempt == 10 || !watcher.drain() {
         return (reading, gone.map { Problem(file: $0, message: "is gone; the last good set stays in force") })
       }

@@ -2,14 +2,19 @@
 enum Object {
   case namespace(Namespace)
   case endpoint(Endpoint)
+  case node(Node)
+  case service(Service)
+  case slice(EndpointSlice)
   case proxy(Proxy)
   case networkPolicy(NetworkPolicy)
+  case adminPolicy(AdminPolicy)
+  case ciliumPolicy(CiliumPolicy)
   case authorizationPolicy(AuthorizationPolicy)
 }
 
 /// Something that only one object of a set may have.
-struct Claim {
-  enum Key: Hashable {
+struct Claim: Sendable {
+  enum Key: Hashable, Sendable {
     /// A kind's name. Workloads and Pods share the kind `endpoint`: policies select them alike.
     case name(kind: String, Name)
     case cgroup(String)

@@ -3,7 +3,7 @@
 /// nothing.
 final class Decoding {
   let findings: Findings
-  private(set) var objects: [Object] = []
+  private(set) var objects = Objects()
   private(set) var claims: [Claim] = []
   private var path = FieldPath()
 
@@ -45,7 +45,7 @@ final class Decoding {
     path.steps.removeLast()
   }
 
-  func add(_ object: Object) { objects.append(object) }
+  func add(_ object: Object) { objects.add(object) }
 
   /// Says that nothing else may have this name, cgroup or address, which is what `node` says.
   func claim(_ key: Claim.Key, by owner: String, at node: YAML.Node) {

@@ -39,7 +39,7 @@ public enum TransportProtocol: String, Hashable, Sendable, Codable, CaseIterable
 
 /// `v1` Namespace. One that is named by other objects but has no file of its own has only the label
 /// `kubernetes.io/metadata.name`, which the API server sets on every namespace.
-public struct Namespace: Sendable {
+public struct Namespace: Equatable, Sendable {
   public var name: String
   /// Always with `kubernetes.io/metadata.name`.
   public var labels: Labels
@@ -67,7 +67,7 @@ public struct NamedPort: Hashable, Sendable {
 }
 
 /// Anything with a name that a policy can select: a `weir.dev/v1alpha1` Workload, or a `v1` Pod as inventory.
-public struct Endpoint: Sendable {
+public struct Endpoint: Equatable, Sendable {
   public var name: Name
   public var labels: Labels
   /// Its own addresses: spec.addresses, or status.podIPs. May be empty: a workload known by its cgroup alone.
@@ -99,7 +99,7 @@ public struct Endpoint: Sendable {
 }
 
 /// `v1` Node: a peer by its addresses or labels.
-public struct Node: Sendable {
+public struct Node: Equatable, Sendable {
   public var name: String
   public var labels: Labels
   /// status.addresses of the types InternalIP and ExternalIP.
@@ -115,7 +115,7 @@ public struct Node: Sendable {
 }
 
 /// `v1` Service, as far as policy asks: whom it stands for and what its ports speak.
-public struct Service: Sendable {
+public struct Service: Equatable, Sendable {
   public struct Port: Hashable, Sendable {
     public var name: String?
     public var `protocol`: TransportProtocol
@@ -153,7 +153,7 @@ public struct Service: Sendable {
 }
 
 /// `discovery.k8s.io/v1` EndpointSlice: addresses behind a Service.
-public struct EndpointSlice: Sendable {
+public struct EndpointSlice: Equatable, Sendable {
   public var name: Name
   /// The label `kubernetes.io/service-name`; nil: of no Service.
   public var service: String?
@@ -170,7 +170,7 @@ public struct EndpointSlice: Sendable {
 }
 
 /// `weir.dev/v1alpha1` Proxy: an L7 proxy and what it takes.
-public struct Proxy: Sendable {
+public struct Proxy: Equatable, Sendable {
   public enum Kind: String, Sendable { case envoy = "Envoy" }
 
   public var name: Name
@@ -201,17 +201,20 @@ public struct Proxy: Sendable {
 
 /// Everything the files say, decoded and valid on its own. What comes of it together is `Evaluator`'s and `Tables`' work.
 public struct PolicySet: Sendable {
-  public var namespaces: [String: Namespace] = [:]
+  public var namespaces: [String: Namespace] = [:] { didSet { inventoryStamp = 0 } }
   /// Workloads and Pods, by name; a name stands once.
-  public var endpoints: [Name: Endpoint] = [:]
-  public var proxies: [Name: Proxy] = [:]
+  public var endpoints: [Name: Endpoint] = [:] { didSet { inventoryStamp = 0 } }
+  public var proxies: [Name: Proxy] = [:] { didSet { inventoryStamp = 0 } }
+  public var nodes: [String: Node] = [:] { didSet { inventoryStamp = 0 } }
+  public var services: [Name: Service] = [:] { didSet { inventoryStamp = 0 } }
+  public var slices: [Name: EndpointSlice] = [:] { didSet { inventoryStamp = 0 } }
   public var networkPolicies: [NetworkPolicy] = []
   public var authorizationPolicies: [AuthorizationPolicy] = []
   public var adminPolicies: [AdminPolicy] = []
   public var ciliumPolicies: [CiliumPolicy] = []
-  public var nodes: [String: Node] = [:]
-  public var services: [Name: Service] = [:]
-  public var slices: [Name: EndpointSlice] = [:]
+  /// Sets of one process with equal stamps have equal inventory (namespaces, endpoints, proxies, nodes, services,
+  /// slices), but for the places in files. 0: nothing is known; that is what changing any of them makes of it.
+  public internal(set) var inventoryStamp: UInt64 = 0
   /// NetworkPolicy and Cilium's kinds are one union of allows, as Cilium itself reads them; false: each family that
   /// has an opinion must allow.
   public var joined = false

@@ -35,30 +35,73 @@ enum PolicyFile {
   }
 
   /// Which file it is, however it is called.
-  struct Identity: Hashable {
+  struct Identity: Hashable, Sendable {
     var device: UInt64
     var inode: UInt64
   }
 
-  struct Contents {
+  /// Nanoseconds since 1970, as the file system and CLOCK_REALTIME have them.
+  typealias Time = Int64
+
+  /// What tells a file from what it was before, without reading it.
+  struct Look: Sendable {
     var identity: Identity
-    var bytes: [UInt8]
+    var size: Int64
+    var modified: Time
+    var changed: Time
+    /// When it looked so.
+    var seen: Time = 0
+
+    /// A file system's clock ticks: 10 ms on most kernels, 2 s on FAT. What was written that shortly before it was
+    /// seen may have been written again since, within the same tick; such a file is read again, once.
+    static let tick: Time = 2_500_000_000
+
+    init(_ status: stat) {
+      identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+      size = Int64(status.st_size)
+      modified = Look.time(status.st_mtim)
+      changed = Look.time(status.st_ctim)
+    }
+
+    static func now() -> Time {
+      var now = timespec()
+      clock_gettime(CLOCK_REALTIME, &now)
+      return time(now)
+    }
+
+    /// Whether the file is for certain what it was then. Files of /proc, whose size is 0, never are.
+    func isSame(as then: Look) -> Bool {
+      identity == then.identity && size == then.size && size > 0 && modified == then.modified
+        && changed == then.changed && max(modified, changed) < then.seen - Look.tick
+    }
+
+    private static func time(_ time: timespec) -> Time {
+      Time(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000).partialValue &+ Time(time.tv_nsec)
+    }
   }
 
-  /// A regular file's bytes.
-  static func read(_ path: String) throws(Problem) -> Contents {
+  /// A regular file as it looks.
+  static func look(at path: String) -> Result<Look, Problem> {
     var status = stat()
-    // Looked at before it is opened: opening alone can arm a watchdog or rewind a tape.
-    guard stat(path, &status) == 0 else { throw unreadable(path) }
-    try requireRegular(status, path)
+    do throws(Problem) {
+      guard stat(path, &status) == 0 else { throw unreadable(path) }
+      try requireRegular(status, path)
+      return .success(Look(status))
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  /// A regular file's bytes. To be looked at before it is opened: opening alone can arm a watchdog or rewind a
+  /// tape.
+  static func read(_ path: String) throws(Problem) -> (look: Look, bytes: [UInt8]) {
     let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
     guard descriptor >= 0 else { throw unreadable(path) }
     defer { close(descriptor) }
+    var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
     try requireRegular(status, path)
-    let bytes = try readAll(descriptor, expecting: Int(status.st_size), path)
-    return Contents(
-      identity: Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)), bytes: bytes)
+    return (Look(status), try readAll(descriptor, expecting: Int(status.st_size), path))
   }
 
   private static func requireRegular(_ status: stat, _ path: String) throws(Problem) {

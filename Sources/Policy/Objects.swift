@@ -1,0 +1,99 @@
+/// What one file holds, by kind and in its order.
+struct Objects: Sendable {
+  var namespaces: [Namespace] = []
+  var endpoints: [Endpoint] = []
+  var nodes: [Node] = []
+  var services: [Service] = []
+  var slices: [EndpointSlice] = []
+  var proxies: [Proxy] = []
+  var networkPolicies: [NetworkPolicy] = []
+  var adminPolicies: [AdminPolicy] = []
+  var ciliumPolicies: [CiliumPolicy] = []
+  var authorizationPolicies: [AuthorizationPolicy] = []
+
+  var inventoryCount: Int {
+    namespaces.count + endpoints.count + nodes.count + services.count + slices.count + proxies.count
+  }
+
+  var policyCount: Int {
+    networkPolicies.count + adminPolicies.count + ciliumPolicies.count + authorizationPolicies.count
+  }
+
+  mutating func add(_ object: Object) {
+    switch object {
+    case .namespace(let namespace): namespaces.append(namespace)
+    case .endpoint(let endpoint): endpoints.append(endpoint)
+    case .node(let node): nodes.append(node)
+    case .service(let service): services.append(service)
+    case .slice(let slice): slices.append(slice)
+    case .proxy(let proxy): proxies.append(proxy)
+    case .networkPolicy(let policy): networkPolicies.append(policy)
+    case .adminPolicy(let policy): adminPolicies.append(policy)
+    case .ciliumPolicy(let policy): ciliumPolicies.append(policy)
+    case .authorizationPolicy(let policy): authorizationPolicies.append(policy)
+    }
+  }
+
+  /// Appends the other's inventory, without places: what a comparison is about.
+  mutating func addInventory(of other: Objects) {
+    func placeless<T: Placed>(_ objects: [T]) -> [T] {
+      objects.map { object in
+        var object = object
+        object.place = Place(file: "", line: 0, column: 0)
+        return object
+      }
+    }
+    namespaces += placeless(other.namespaces)
+    endpoints += placeless(other.endpoints)
+    nodes += placeless(other.nodes)
+    services += placeless(other.services)
+    slices += placeless(other.slices)
+    proxies += placeless(other.proxies)
+  }
+
+  func hasInventory(of other: Objects) -> Bool {
+    namespaces == other.namespaces && endpoints == other.endpoints && nodes == other.nodes
+      && services == other.services && slices == other.slices && proxies == other.proxies
+  }
+}
+
+/// An object of a file, and where it stands there.
+private protocol Placed {
+  var place: Place { get set }
+}
+
+extension Namespace: Placed {}
+extension Endpoint: Placed {}
+extension Node: Placed {}
+extension Service: Placed {}
+extension EndpointSlice: Placed {}
+extension Proxy: Placed {}
+
+extension PolicySet {
+  /// Takes a file's inventory out. Its names stand in no other file.
+  mutating func remove(inventoryOf objects: Objects) {
+    for namespace in objects.namespaces { namespaces[namespace.name] = nil }
+    for endpoint in objects.endpoints { endpoints[endpoint.name] = nil }
+    for node in objects.nodes { nodes[node.name] = nil }
+    for service in objects.services { services[service.name] = nil }
+    for slice in objects.slices { slices[slice.name] = nil }
+    for proxy in objects.proxies { proxies[proxy.name] = nil }
+  }
+
+  mutating func add(inventoryOf objects: Objects) {
+    for namespace in objects.namespaces { namespaces[namespace.name] = namespace }
+    for endpoint in objects.endpoints { endpoints[endpoint.name] = endpoint }
+    for node in objects.nodes { nodes[node.name] = node }
+    for service in objects.services { services[service.name] = service }
+    for slice in objects.slices { slices[slice.name] = slice }
+    for proxy in objects.proxies { proxies[proxy.name] = proxy }
+  }
+
+  /// The policies of these files, in their order, in the place of all that were there.
+  mutating func setPolicies(_ files: [Objects]) {
+    networkPolicies = files.flatMap(\.networkPolicies)
+    adminPolicies = files.flatMap(\.adminPolicies)
+    ciliumPolicies = files.flatMap(\.ciliumPolicies)
+    authorizationPolicies = files.flatMap(\.authorizationPolicies)
+  }
+}
