@@ -218,8 +218,6 @@ public struct PolicySet: Sendable {
   /// NetworkPolicy and Cilium's kinds are one union of allows, as Cilium itself reads them; false: each family that
   /// has an opinion must allow.
   public var joined = false
-  /// Equal stamps that are not 0 mean equal inventories: everything but the policies. 0: not known.
-  public var inventoryStamp: UInt64 = 0
 
   public init() {}
 
