@@ -7,6 +7,8 @@ enum Atom: Hashable {
   case node(String)
   /// Neither an endpoint nor a node.
   case outside
+  /// An endpoint that has one of the addresses, whichever it uses.
+  case carrying([IPAddress])
   /// The identity a source asks for; its blocks are atoms of their own.
   case source(AuthorizationPolicy.Source)
   /// About the address alone: in one of the blocks, in none of the exceptions.
@@ -62,7 +64,7 @@ struct Atoms {
 
 extension Atoms {
   /// What a peer of a policy in `namespace` means to a subject that runs on `node`.
-  mutating func condition(_ peer: Peer, from namespace: String, node: String?, apiServers: [CIDR]) -> Condition {
+  mutating func condition(_ peer: Peer, from namespace: String, node: String?, apiServers: [IPAddress]) -> Condition {
     switch peer {
     case .selector(let selector):
       return Condition([
@@ -93,7 +95,7 @@ extension Atoms {
     return Condition([literals])
   }
 
-  private mutating func condition(_ entity: Entity, node: String?, apiServers: [CIDR]) -> Condition {
+  private mutating func condition(_ entity: Entity, node: String?, apiServers: [IPAddress]) -> Condition {
     switch entity {
     case .all: return .everybody
     case .world: return Condition([[outside]])
@@ -112,7 +114,10 @@ extension Atoms {
       return Condition([literals])
     case .kubeAPIServer:
       guard !apiServers.isEmpty else { return .nobody }
-      return Condition([[Literal(atom: number(.address(apiServers, except: [])))]])
+      let blocks = apiServers.map { CIDR(base: $0, prefix: 128) }
+      return Condition([
+        [Literal(atom: number(.address(blocks, except: [])))], [Literal(atom: number(.carrying(apiServers)))],
+      ])
     case .health, .`init`, .ingress, .unmanaged, .none: return .nobody
     }
   }

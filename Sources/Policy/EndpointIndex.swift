@@ -94,6 +94,8 @@ struct EndpointIndex {
       return endpoints.indices.filter { index in
         endpoints[index].ports.contains { $0.name == name && $0.protocol == `protocol` }
       }
+    case .carrying(let addresses):
+      return endpoints.indices.filter { endpoints[$0].addresses.contains(where: addresses.contains) }
     case .nodes, .node, .outside, .address: return []
     }
   }

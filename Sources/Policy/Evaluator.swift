@@ -79,6 +79,8 @@ public struct Evaluator: Sendable {
   let baselinePolicies: [AdminPolicy]
   /// By name, then by kind and spec.
   let ciliumPolicies: [CiliumPolicy]
+  /// What stands behind the Service default/kubernetes: Cilium's entity `kube-apiserver`.
+  let apiServer: Set<IPAddress>
 
   public init(_ set: PolicySet) {
     self.set = set
@@ -92,68 +94,45 @@ public struct Evaluator: Sendable {
     ciliumPolicies = set.ciliumPolicies.sorted {
       ($0.name, $0.kind.rawValue, $0.prefix) < ($1.name, $1.kind.rawValue, $1.prefix)
     }
+    apiServer = set.apiServerAddresses
   }
 
-  /// Who an address belongs to: the first endpoint by name that declares it. A Pod on the host's network does
-  /// not own the node's address.
-  public func party(at address: IPAddress) -> Party {
-    let owners = set.endpoints.values.filter { !$0.hostNetwork && $0.addresses.contains(address) }
-    return owners.map(\.name).min().map { .endpoint($0) } ?? .address(address)
-  }
+  /// Who an address belongs to: the first endpoint by name that declares it, then the first node. A Pod on the
+  /// host's network does not own the node's address.
+  public func party(at address: IPAddress) -> Party { set.party(at: address) }
 
   /// The proxy that judges the requests to a destination; nil where none takes it.
   public func proxy(for name: Name) -> Proxy? {
     set.endpoints[name].flatMap { set.proxy(for: $0) }
   }
 
-  /// The source's egress policy. Not selected where the source is no endpoint.
-  public func egress(_ flow: Flow) -> Ruling {
-    if let itself = itself(flow) { return itself }
-    guard let subject = endpoint(flow.from) else { return .notSelected }
-    return egress(
-      selecting(subject, .egress),
-      Question(
-        direction: .egress, subject: subject, peer: peer(flow.to, at: flow.toAddress),
-        protocol: flow.protocol, port: flow.port))
-  }
+  /// The source's egress policy; proxied where requests decide. Not selected where the source is no endpoint.
+  public func egress(_ flow: Flow) -> Ruling { ruling(.egress, flow) }
 
-  /// The destination's ingress policy, L4 part; proxied where requests decide.
-  public func ingress(_ flow: Flow) -> Ruling {
-    if let itself = itself(flow) { return itself }
-    guard let question = ingressQuestion(flow) else { return .notSelected }
-    return ingress(selecting(question.subject, .ingress), question)
-  }
+  /// The destination's ingress policy; proxied where requests decide.
+  public func ingress(_ flow: Flow) -> Ruling { ruling(.ingress, flow) }
 
-  /// What the L7 rules say of one request of a proxied flow.
+  /// What the L7 rules of both sides say of one request of a proxied flow: a refusal of either, egress first; else
+  /// the destination's rule that allows, or the source's.
   public func l7(_ flow: Flow, _ request: Request) -> Ruling {
-    guard let question = ingressQuestion(flow) else { return .notSelected }
-    return Self.judge(request, selecting(question.subject, .ingress).authorization, question)
+    let request = request.normalized
+    let leaving = l7(.egress, flow, request)
+    if leaving.verdict == .denied { return leaving }
+    let entering = l7(.ingress, flow, request)
+    return entering.verdict == .denied || entering.rule != nil ? entering : leaving
   }
 
-  /// The policies that select an endpoint in one direction, by name.
-  struct Selecting {
-    var network: [NetworkPolicy]
-    var authorization: [AuthorizationPolicy]
+  /// One side's rules about requests. Not selected where that side's verdict is not proxied.
+  /// - Parameter request: normalised.
+  func l7(_ direction: Direction, _ flow: Flow, _ request: Request) -> Ruling {
+    guard itself(flow) == nil, let question = question(direction, flow) else { return .notSelected }
+    return ruling(selecting(question.subject, direction), question, request)
   }
 
-  func selecting(_ subject: Endpoint, _ direction: Direction) -> Selecting {
-    Selecting(
-      network: networkPolicies.filter { $0.isolates(direction) && $0.selects(subject) },
-      // AuthorizationPolicy speaks of what comes in only.
-      authorization: direction == .ingress ? authorizationPolicies.filter { $0.selects(subject) } : [])
-  }
-
-  func egress(_ policies: Selecting, _ question: Question) -> Ruling {
-    judge(policies.network, question) ?? .notSelected
-  }
-
-  /// Every family that has an opinion must allow.
-  func ingress(_ policies: Selecting, _ question: Question) -> Ruling {
-    let network = judge(policies.network, question)
-    if let network, network.verdict == .denied { return network }
-    let authorization = Self.judge(policies.authorization, question)
-    if let authorization, authorization.verdict != .allowed { return authorization }
-    return network ?? authorization ?? .notSelected
+  private func ruling(_ direction: Direction, _ flow: Flow) -> Ruling {
+    if let itself = itself(flow) { return itself }
+    guard let question = question(direction, flow) else { return .notSelected }
+    return ruling(selecting(question.subject, direction), question)
   }
 
   /// A question to one side's policies.
@@ -161,50 +140,70 @@ public struct Evaluator: Sendable {
     var direction: Direction
     /// The end whose policies are asked.
     var subject: Endpoint
+    /// The subject's own in this flow.
+    var addresses: [IPAddress]
     var peer: OtherEnd
     var `protocol`: TransportProtocol
     var port: UInt16
+
+    /// The other end is the node on which the subject runs.
+    var isOwnNode: Bool { subject.node != nil && peer.node?.name == subject.node }
   }
 
   /// The other end, as rules see it.
   struct OtherEnd {
-    /// nil: an address outside, and a Pod on the host's network, whose traffic is the node's.
+    /// nil: an address outside, a node, and a Pod on the host's network, whose traffic is the node's.
     var endpoint: Endpoint?
     /// A node, and a Pod on its network.
     var node: Node?
     var addresses: [IPAddress]
+    /// To an AuthorizationPolicy. Only an endpoint has one.
+    var identity = AuthorizationPeer.outside
   }
 
   func peer(_ party: Party, at address: IPAddress? = nil) -> OtherEnd {
     switch party {
-    case .address(let outside): return OtherEnd(endpoint: nil, addresses: [outside])
+    case .address(let outside): return OtherEnd(addresses: [outside])
     case .node(let name):
       let node = set.nodes[name]
-      return OtherEnd(endpoint: nil, node: node, addresses: address.map { [$0] } ?? node?.addresses ?? [])
+      return OtherEnd(node: node, addresses: address.map { [$0] } ?? node?.addresses ?? [])
     case .endpoint(let name):
-      guard let endpoint = set.endpoints[name] else {
-        return OtherEnd(endpoint: nil, addresses: address.map { [$0] } ?? [])
+      guard let endpoint = set.endpoints[name] else { return OtherEnd(addresses: address.map { [$0] } ?? []) }
+      let addresses = address.map { [$0] } ?? endpoint.addresses
+      if endpoint.hostNetwork {
+        return OtherEnd(node: endpoint.node.flatMap { set.nodes[$0] }, addresses: addresses)
       }
-      return OtherEnd(
-        endpoint: endpoint.hostNetwork ? nil : endpoint,
-        addresses: address.map { [$0] } ?? endpoint.addresses)
+      return OtherEnd(endpoint: endpoint, addresses: addresses, identity: AuthorizationPeer(endpoint))
     }
   }
 
-  private func endpoint(_ party: Party) -> Endpoint? {
-    guard case .endpoint(let name) = party else { return nil }
-    return set.endpoints[name]
+  /// Whose policies are asked; nil for whoever has none. A node is an endpoint on the host's network here: no policy
+  /// selects it but those for nodes.
+  func subject(_ party: Party) -> Endpoint? {
+    switch party {
+    case .address: nil
+    case .endpoint(let name): set.endpoints[name]
+    case .node(let name):
+      set.nodes[name].map { node in
+        Endpoint(
+          name: Name("", node.name), labels: node.labels, addresses: node.addresses, serviceAccount: "",
+          ports: [], cgroup: nil, hostNetwork: true, node: node.name, place: node.place)
+      }
+    }
   }
 
-  private func ingressQuestion(_ flow: Flow) -> Question? {
-    guard let subject = endpoint(flow.to) else { return nil }
+  func question(_ direction: Direction, _ flow: Flow) -> Question? {
+    let (own, other) = direction == .egress ? (flow.from, flow.to) : (flow.to, flow.from)
+    let (ownAddress, otherAddress) =
+      direction == .egress ? (flow.fromAddress, flow.toAddress) : (flow.toAddress, flow.fromAddress)
+    guard let subject = subject(own) else { return nil }
     return Question(
-      direction: .ingress, subject: subject, peer: peer(flow.from, at: flow.fromAddress),
-      protocol: flow.protocol, port: flow.port)
+      direction: direction, subject: subject, addresses: ownAddress.map { [$0] } ?? subject.addresses,
+      peer: peer(other, at: otherAddress), protocol: flow.protocol, port: flow.port)
   }
 
-  private func itself(_ flow: Flow) -> Ruling? {
-    guard case .endpoint = flow.from, flow.from == flow.to else { return nil }
-    return .toItself
+  func itself(_ flow: Flow) -> Ruling? {
+    if case .address = flow.from { return nil }
+    return flow.from == flow.to ? .toItself : nil
   }
 }

@@ -67,12 +67,14 @@ extension Lowering {
       for (peer, condition) in peers {
         for entry in entries {
           let ports = entry.map { rule.ports[$0] }
+          // Rules about requests are named by their ports, whoever the peer is.
+          let named = ports?.requests == nil ? peer : nil
           items.append(
             Item(
               peers: condition, ports: ports.flatMap { self.ports($0.ports, direction, key.serving) },
               requests: ports?.requests,
               rule: RuleReference(
-                family: .cilium, policy: number, direction: direction, denying: denying, rule: index, peer: peer,
+                family: .cilium, policy: number, direction: direction, denying: denying, rule: index, peer: named,
                 ports: entry)))
         }
       }
@@ -101,7 +103,7 @@ extension Lowering {
         case .allow: authorization.allows += items(rule, reference, key, plain: false)
         case .deny:
           authorization.denies += items(rule, reference, key, plain: false)
-          if !key.plain.isEmpty, rule.readsRequests {
+          if !key.plain.isEmpty, asksOnly(rule) {
             authorization.denies += items(rule, reference, key, plain: true)
           }
         case .audit: break
@@ -111,66 +113,40 @@ extension Lowering {
     return authorization
   }
 
-  /// At most one item: none where the rule can never match. A rule that reads requests does not match on the ports
-  /// where they cannot be read.
-  /// - Parameter plain: only on those ports, and without what it says of requests: so a DENY rule is taken there.
+  /// At most one item: none where the rule can never match. One that asks about requests does not match on the ports
+  /// where they cannot be seen.
+  /// - Parameter plain: only on those ports, and without what it asks of requests: so a DENY rule is taken there.
   private mutating func items(
-    _ rule: AuthorizationPolicy.Rule, _ reference: RuleReference, _ key: Key, plain: Bool
+    _ written: AuthorizationPolicy.Rule, _ reference: RuleReference, _ key: Key, plain: Bool
   ) -> [Item] {
+    guard let rule = plain ? written.onPlainTCP(.deny) : written else { return [] }
     var peers: [[Literal]] = rule.from.isEmpty ? [[]] : []
-    for source in rule.from {
-      let source = plain ? source.withoutToken : source
-      if source.requestPrincipals.isEmpty { peers += atoms.condition(source).alternatives }
-    }
+    for source in rule.from where source.requestPrincipals.isEmpty { peers += atoms.condition(source).alternatives }
     var operations = rule.to.isEmpty ? [Item.Operation()] : rule.to
     for condition in rule.when {
       switch condition {
       case .source(let source):
+        guard source.requestPrincipals.isEmpty else { return [] }
         let more = atoms.condition(source).alternatives
         peers = peers.flatMap { one in more.map { one + $0 } }
       case .operation(let other): operations = operations.compactMap { $0.and(other) }
       case .destination(let blocks, let notBlocks):
-        let holds = key.addresses.isEmpty
-          ? blocks.isEmpty
-          : key.addresses.contains { address in
-            (blocks.isEmpty || blocks.contains { $0.contains(address) })
-              && !notBlocks.contains { $0.contains(address) }
-          }
-        if !holds { return [] }
-      case .token(let values, _): if !values.isEmpty, !plain { return [] }
+        guard someAddress(of: key.addresses, isIn: [blocks], andNotIn: [notBlocks]) else { return [] }
+      case .token(let values, _): guard values.isEmpty else { return [] }
       }
     }
-    operations = operations.compactMap { operation in
-      var operation = operation
-      if plain {
-        operation.request = RequestMatch()
-        operation.ports = operation.ports.isEmpty ? key.plain : operation.ports.filter(key.plain.contains)
-        return operation.ports.isEmpty ? nil : operation
-      }
-      if rule.readsRequests { operation.notPorts += key.plain }
-      return operation
+    if plain {
+      operations = operations.compactMap { $0.and(Item.Operation(ports: key.plain)) }
+    } else if asksOnly(written) {
+      for index in operations.indices { operations[index].notPorts += key.plain }
     }
     if peers.isEmpty || operations.isEmpty { return [] }
     let everything = operations.contains(Item.Operation())
     return [Item(peers: Condition(peers), operations: everything ? nil : operations, rule: reference)]
   }
-}
 
-extension AuthorizationPolicy {
-  /// AUDIT and dry-run policies allow and refuse nothing.
-  var enforces: Bool { action != .audit && !dryRun }
-}
-
-extension AuthorizationPolicy.Source {
-  var withoutToken: Self {
-    var copy = self
-    copy.requestPrincipals = []
-    copy.notRequestPrincipals = []
-    return copy
-  }
-
-  /// Something is asked of a JWT.
-  var asksForToken: Bool { !requestPrincipals.isEmpty || !notRequestPrincipals.isEmpty }
+  /// Something of the rule is known only where requests are seen.
+  private func asksOnly(_ rule: AuthorizationPolicy.Rule) -> Bool { rule.onPlainTCP(.allow) == nil }
 }
 
 extension AuthorizationPolicy.Rule {
@@ -178,12 +154,6 @@ extension AuthorizationPolicy.Rule {
   var asksForRequests: Bool {
     to.contains { !$0.request.isAny }
       || when.contains { if case .operation(let operation) = $0 { !operation.request.isAny } else { false } }
-  }
-
-  /// Anything of the rule is known only where requests are read: Istio's HTTP-only fields.
-  var readsRequests: Bool {
-    asksForRequests || from.contains(where: \.asksForToken)
-      || when.contains { if case .token = $0 { true } else { false } }
   }
 }
 
@@ -205,13 +175,5 @@ extension CiliumPolicy {
   /// A policy without a rule in a direction says nothing of it.
   func speaks(_ direction: Direction) -> Bool {
     isolates(direction) || !rules(direction, denying: false).isEmpty || !rules(direction, denying: true).isEmpty
-  }
-}
-
-extension PolicySet {
-  /// The addresses behind the Service default/kubernetes.
-  var apiServers: [IPAddress] {
-    Set(slices.values.filter { $0.name.namespace == "default" && $0.service == "kubernetes" }.flatMap(\.addresses))
-      .sorted()
   }
 }

@@ -25,11 +25,11 @@ struct Lowering {
 
   let evaluator: Evaluator
   var atoms = Atoms()
-  let apiServers: [CIDR]
+  let apiServers: [IPAddress]
 
   init(_ evaluator: Evaluator) {
     self.evaluator = evaluator
-    apiServers = evaluator.set.apiServers.map { CIDR(base: $0, prefix: 128) }
+    apiServers = evaluator.apiServer.sorted()
   }
 
   var set: PolicySet { evaluator.set }
@@ -67,7 +67,7 @@ struct Lowering {
         if !policy.egress.isEmpty { key.egress.baseline.append(number) }
       }
     }
-    for (number, policy) in evaluator.authorizationPolicies.enumerated() where policy.enforces {
+    for (number, policy) in evaluator.authorizationPolicies.enumerated() where policy.decides {
       let everywhere = policy.name.namespace == AuthorizationPolicy.rootNamespace
       for namespace in everywhere ? index.namespaces : [policy.name.namespace] {
         each(index.select(policy.selector, in: namespace)) { $0.authorization.append(number) }
@@ -87,8 +87,8 @@ struct Lowering {
     if rules.contains(where: { $0.when.contains { if case .destination = $0 { true } else { false } } }) {
       key.addresses = endpoint.addresses
     }
+    if rules.contains(where: { $0.onPlainTCP(.allow) == nil }) { key.plain = set.plainTCPPorts(of: endpoint).sorted() }
     guard asksForRequests(key, rules) else { return }
-    key.plain = set.plainTCPPorts(of: endpoint)
     key.proxy = set.proxy(for: endpoint).flatMap { proxies[$0.name] }
   }
 

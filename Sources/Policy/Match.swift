@@ -41,8 +41,25 @@ extension Match {
   }
 }
 
+/// Whether one of the addresses is in every list that is not empty, and in none of the `not` lists. Without an address no
+/// list holds, and every `not` list does.
+func someAddress(of addresses: [IPAddress], isIn lists: [[CIDR]], andNotIn notLists: [[CIDR]]) -> Bool {
+  if addresses.isEmpty { return lists.allSatisfy(\.isEmpty) }
+  return addresses.contains { address in
+    lists.allSatisfy { list in list.isEmpty || list.contains { $0.contains(address) } }
+      && notLists.allSatisfy { list in !list.contains { $0.contains(address) } }
+  }
+}
+
 extension AuthorizationPolicy.Source {
-  /// A source without identity satisfies no list, and every `not` list.
+  func matches(_ peer: AuthorizationPeer, at addresses: [IPAddress]) -> Bool {
+    matches(peer)
+      && someAddress(
+        of: addresses, isIn: [ipBlocks, remoteIpBlocks], andNotIn: [notIpBlocks, notRemoteIpBlocks])
+  }
+
+  /// What it asks beside addresses. A source without identity satisfies no list, and every `not` list; no request
+  /// has a JWT.
   func matches(_ peer: AuthorizationPeer) -> Bool {
     func holds(_ any: [Match], _ none: [Match], _ text: String?)
       -> Bool
@@ -51,7 +68,7 @@ extension AuthorizationPolicy.Source {
       return (any.isEmpty || any.contains { $0.matches(text) }) && !none.contains { $0.matches(text) }
     }
     return holds(principals, notPrincipals, peer.principal)
-      && holds(namespaces, notNamespaces, peer.namespace)
+      && holds(namespaces, notNamespaces, peer.namespace) && requestPrincipals.isEmpty
   }
 }
 
@@ -78,6 +95,28 @@ extension RequestMatch {
     }
     let path = request.path.prefix { $0 != "?" && $0 != "#" }
     return holds(methods, notMethods, request.method) && holds(paths, notPaths, String(path))
+      && (urls.isEmpty || urls.contains { $0.matches(request.path) })
       && holds(hosts, notHosts, request.host, ignoringCase: true)
+      && headers.allSatisfy { $0.matches(request.value(of: $0.name)) }
+  }
+}
+
+extension HeaderMatch {
+  /// - Parameter value: nil: the request has no such header.
+  func matches(_ value: String?) -> Bool {
+    guard let value else { return values.isEmpty }
+    return (values.isEmpty || values.contains { $0.matches(value) }) && !notValues.contains { $0.matches(value) }
+  }
+}
+
+extension Request {
+  /// A header as Envoy has it: `host` is `:authority`, and what the request line says are headers, too.
+  fileprivate func value(of name: String) -> String? {
+    switch name {
+    case "host", ":authority": host
+    case ":method": method
+    case ":path": path
+    default: headers[name]
+    }
   }
 }

@@ -93,6 +93,27 @@ extension CiliumPolicy {
 }
 
 extension PolicySet {
+  /// Whether an AdminPolicy with rules for a direction has the endpoint as a subject. Pods on the host's network are
+  /// none.
+  func selects(_ policy: AdminPolicy, _ direction: Direction, _ subject: Endpoint) -> Bool {
+    !policy.rules(direction).isEmpty && matches(policy.subject, from: "", subject)
+  }
+
+  /// Whether a CiliumPolicy that says anything of a direction has the endpoint as a subject. A nodeSelector selects the
+  /// processes of nodes, and the Pods on their network.
+  func selects(_ policy: CiliumPolicy, _ direction: Direction, _ subject: Endpoint) -> Bool {
+    guard
+      policy.isolates(direction) || !policy.rules(direction, denying: false).isEmpty
+        || !policy.rules(direction, denying: true).isEmpty
+    else { return false }
+    switch policy.subject {
+    case .endpoints(let selector): return matches(selector, from: policy.name.namespace, subject)
+    case .nodes(let selector):
+      guard subject.hostNetwork, let node = subject.node.flatMap({ nodes[$0] }) else { return false }
+      return selector.matches(node.labels)
+    }
+  }
+
   /// Whether a peer of an object in `namespace` means this endpoint.
   func matches(_ selector: PeerSelector, from namespace: String, _ endpoint: Endpoint) -> Bool {
     guard !endpoint.hostNetwork else { return false }
@@ -111,5 +132,11 @@ extension PolicySet {
       guard let takes = proxy.takes else { return true }
       return matches(takes, from: proxy.name.namespace, endpoint)
     }.min { $0.name < $1.name }
+  }
+
+  /// The same for any destination. What is no endpoint is taken only by a proxy that takes every destination.
+  func proxy(for party: Party) -> Proxy? {
+    if case .endpoint(let name) = party, let endpoint = endpoints[name] { return proxy(for: endpoint) }
+    return proxies.values.filter { $0.takes == nil }.min { $0.name < $1.name }
   }
 }

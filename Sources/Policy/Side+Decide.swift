@@ -93,7 +93,8 @@ struct Answers {
 
   /// After an Accept: rules about requests still decide where they name the flow; nil where none does.
   private func accepted(_ asked: Asked) -> Decision? {
-    let opinions = [ciliumRequests(asked), authorizationRequests(asked)].compactMap { $0 }
+    let cilium = side.joined && networkPolicy(asked)?.verdict == .allowed ? nil : ciliumRequests(asked)
+    let opinions = [cilium, authorizationRequests(asked)].compactMap { $0 }
     guard var first = opinions.first else { return nil }
     for other in opinions.dropFirst() {
       if let mine = first.requests, let theirs = other.requests { first.requests = mine.and(theirs) }
@@ -134,32 +135,39 @@ extension Answers {
   private func cilium(_ asked: Asked) -> Decision? {
     guard let policies = side.cilium else { return nil }
     if let deny = ciliumDenies.first(where: asked.matches) { return .denied(deny.rule) }
-    if view.isOwnNode, side.direction == .ingress { return Decision(verdict: .allowed, reason: .ownNode) }
-    if let allow = ciliumAllows.first(where: { $0.requests == nil && asked.matches($0) }) {
-      return .allowed(allow.rule)
+    let matching = ciliumAllows.filter(asked.matches)
+    if isLocalhost, policies.fallback != nil || !matching.isEmpty {
+      return Decision(verdict: .allowed, reason: .ownNode)
     }
+    if let allow = matching.first(where: { $0.requests == nil }) { return .allowed(allow.rule) }
     return ciliumRequests(asked) ?? policies.fallback.map { .unmatched($0) }
   }
+
+  /// The subject's own node always gets in.
+  private var isLocalhost: Bool { view.isOwnNode && side.direction == .ingress }
 
   /// The rules about requests, unless one that is not covers the flow.
   private func ciliumRequests(_ asked: Asked) -> Decision? {
     let matching = ciliumAllows.filter(asked.matches)
-    guard let first = matching.first, !matching.contains(where: { $0.requests == nil }) else { return nil }
-    let alternatives = matching.map { Requests.Alternative(rule: $0.rule, require: [$0.requests ?? []]) }
+    guard !isLocalhost, let first = matching.first, !matching.contains(where: { $0.requests == nil }) else {
+      return nil
+    }
+    var alternatives: [Requests.Alternative] = []
+    for item in matching {
+      let alternative = Requests.Alternative(rule: item.rule, require: [item.requests ?? []])
+      if !alternatives.contains(alternative) { alternatives.append(alternative) }
+    }
     return .proxied(first.rule, Requests(alternatives: alternatives))
   }
 
   /// NetworkPolicy and Cilium as one union of allows.
   private func union(_ asked: Asked) -> Decision? {
-    guard side.network != nil || side.cilium != nil else { return nil }
-    if let deny = ciliumDenies.first(where: asked.matches) { return .denied(deny.rule) }
-    if view.isOwnNode, side.network != nil || side.direction == .ingress {
-      return Decision(verdict: .allowed, reason: .ownNode)
-    }
-    if let allow = network.first(where: asked.matches) { return .allowed(allow.rule) }
     let own = cilium(asked)
+    if let own, own.reason == .denyRule { return own }
+    let network = networkPolicy(asked)
+    if let network, network.verdict == .allowed { return network }
     if let own, own.verdict != .denied { return own }
-    return side.network.map { .unmatched($0.fallback) } ?? own
+    return network ?? own
   }
 
   /// DENY, then ALLOW, and no ALLOW policy means allow; of TCP alone, which is what Istio handles.

@@ -31,7 +31,7 @@ struct Signatures {
       switch atom {
       case .address: break
       case .outside: outside.atoms.insert(number)
-      case .endpoints, .named:
+      case .endpoints, .named, .carrying:
         for position in index.positions(of: atom) { endpoints[position].atoms.insert(number) }
       case .source(let source):
         // A node has no identity that Istio knows, like an address outside.

@@ -1,0 +1,4 @@
+extension Request {
+  /// As the proxy's rules see it.
+  var normalized: Request { self }
+}
