@@ -97,7 +97,7 @@ struct CommandLineTests {
     (["explain", "/tmp"], "weir explain: --from, --to and --port are all needed; see weir explain --help\n"),
     (
       ["explain", "/tmp", "--from=a", "--to=b", "--port=http"],
-      "weir explain: --port http: write NUMBER/PROTOCOL with TCP, UDP, SCTP or ICMP, as in 80/TCP\n"
+      "weir explain: --port http: write NUMBER/PROTOCOL with TCP, UDP, SCTP, ICMP or ICMPv6, as in 80/TCP\n"
     ),
     (["matrix", "/tmp"], "weir matrix: no --port given; name at least one, as in --port 80/TCP\n"),
     (["run", "--name", "a/b"], "weir run: no command given; write it after --\n"),

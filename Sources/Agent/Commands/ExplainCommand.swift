@@ -3,10 +3,12 @@ import Policy
 extension Command {
   public static let explain = Command(
     name: "explain", summary: "say whether a flow is allowed, and by what",
-    usage: "PATH... --from E --to E --port 80/TCP [--method GET --path /x --host h --header k=v]",
+    usage: "PATH... --from E --to E --port 80/TCP [--method GET --path /x --host h --header k=v] [--joined]",
     details: """
-      An endpoint E is NAMESPACE/NAME or ip:ADDRESS. Reads files alone: no agent, no privileges.
-      Exit status 1 when the flow is denied.
+      An endpoint E is NAMESPACE/NAME, node/NAME or ip:ADDRESS. Reads files alone: no agent, no privileges.
+      Under each layer stand the rules that matched and did not decide (lost), and the policies that select the
+      endpoint and have no rule that matched (no match). Exit status 1 when the flow is denied.
+      By default every kind of policy that has an opinion must allow.
       """,
     options: [
       .value("--from", value: "E", "who connects"), .value("--to", value: "E", "to whom"),
@@ -15,7 +17,8 @@ extension Command {
       .value("--method", value: "METHOD", "of an HTTP request (GET)"),
       .value("--path", value: "PATH", "of an HTTP request (/)"),
       .value("--host", value: "HOST", "of an HTTP request"),
-      .value("--header", value: "K=V", repeatable: true, "of an HTTP request"), format,
+      .value("--header", value: "K=V", repeatable: true, "of an HTTP request"), PolicyFiles.joined,
+      format,
     ]
   ) { arguments throws(Failure) in
     let asJSON = try arguments.wantsJSON()
@@ -24,7 +27,7 @@ extension Command {
     else { throw Failure("--from, --to and --port are all needed; see weir explain --help") }
     let (transport, number) = try PolicyFiles.port(port)
     let request = try ExplainText.request(arguments)
-    let set = try PolicyFiles.readValid(arguments.positionals)
+    let set = try PolicyFiles.readValid(arguments)
     let flow = Flow(
       from: try PolicyFiles.party(from, in: set, option: "--from"),
       to: try PolicyFiles.party(to, in: set, option: "--to"), protocol: transport, port: number)
@@ -56,10 +59,16 @@ enum ExplainText {
       host: arguments.last("--host") ?? headers["host"] ?? "", headers: headers)
   }
 
-  /// One line per layer, then the verdict.
+  /// One line per layer and those that lost in it, then the verdict.
   static func text(_ explanation: Explanation, coloured: Bool) -> String {
-    var rows = explanation.layers.map { layer in
-      [layer.layer, layer.verdict, layer.reason, who(layer)]
+    var rows: [[String]] = []
+    for layer in explanation.layers {
+      rows.append([layer.layer + (layer.side.map { " \($0)" } ?? ""), layer.verdict, layer.reason, who(layer)])
+      rows += losers(layer)
+    }
+    for audit in explanation.audit ?? [] {
+      let would = audit.action == "AUDIT" ? "reported" : "would be \(audit.verdict)"
+      rows.append(["audit", would, audit.action, name(audit.policy)])
     }
     rows.append(["verdict", explanation.verdict])
     var text = Table(rows).text(coloured: coloured)
@@ -70,10 +79,21 @@ enum ExplainText {
   }
 
   private static func who(_ layer: Explanation.Layer) -> String {
-    guard let policy = layer.policy else {
-      return Reason.allCases.first { $0.word == layer.reason }?.sentence ?? ""
-    }
+    if let policy = layer.policy { return name(policy) }
+    return Reason.allCases.first { $0.word == layer.reason }?.sentence ?? ""
+  }
+
+  /// At most eight, so that the answer stays on the screen; `-o json` has all.
+  private static func losers(_ layer: Explanation.Layer) -> [[String]] {
+    let shown = layer.considered.prefix(8)
+    let rest = layer.considered.count - shown.count
+    return shown.map { ["", "", $0.rule.isEmpty ? "no match" : "lost", name($0)] }
+      + (rest > 0 ? [["", "", "", "and \(rest) more; -o json names them"]] : [])
+  }
+
+  private static func name(_ policy: Explanation.Policy) -> String {
+    let name = policy.namespace.isEmpty ? policy.name : "\(policy.namespace)/\(policy.name)"
     let rule = policy.rule.isEmpty ? "" : " \(policy.rule)"
-    return "\(policy.kind) \(policy.namespace)/\(policy.name)\(rule) (\(policy.file):\(policy.line))"
+    return "\(policy.kind) \(name)\(rule) (\(policy.file):\(policy.line))"
   }
 }

@@ -2,22 +2,25 @@ import Policy
 
 extension Command {
   public static let matrix = Command(
-    name: "matrix", summary: "say who may reach whom", usage: "PATH... --port 80/TCP [--port ...] [--endpoint ip:ADDRESS ...]",
-    details: "Every endpoint of the files against every other, and the outside addresses named. Reads files alone.",
+    name: "matrix", summary: "say who may reach whom", usage: "PATH... --port 80/TCP [--port ...] [--endpoint ip:ADDRESS ...] [--joined]",
+    details: """
+      Every endpoint and node of the files against every other, and the outside addresses named. Reads files alone.
+      By default every kind of policy that has an opinion must allow.
+      """,
     options: [
       .value("--port", value: "PORT/PROTOCOL", repeatable: true, "destination port, or an ICMP type"),
       .value("--endpoint", value: "ip:ADDRESS", repeatable: true, "an address outside, as one more row and column"),
-      format,
+      PolicyFiles.joined, format,
     ]
   ) { arguments throws(Failure) in
     let asJSON = try arguments.wantsJSON()
     if !arguments.has("--port") { throw Failure("no --port given; name at least one, as in --port 80/TCP") }
     var ports: [(TransportProtocol, UInt16)] = []
     for text in arguments.all("--port") { ports.append(try PolicyFiles.port(text)) }
-    let set = try PolicyFiles.readValid(arguments.positionals)
+    let set = try PolicyFiles.readValid(arguments)
     var outside: [(name: String, address: IPAddress)] = []
     for text in arguments.all("--endpoint") {
-      // An endpoint of the files is in the matrix already.
+      // An endpoint or node of the files is in the matrix already.
       if case .address(let address) = try PolicyFiles.party(text, in: set, option: "--endpoint") {
         outside.append((text, address))
       }
