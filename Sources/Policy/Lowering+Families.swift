@@ -71,7 +71,7 @@ extension Lowering {
           let named = ports?.requests == nil ? peer : nil
           items.append(
             Item(
-              peers: condition, ports: ports.flatMap { self.ports($0.ports, direction, key.serving) },
+              peers: condition, ports: ports.flatMap { self.ports($0, direction, key.serving) },
               requests: ports?.requests,
               rule: RuleReference(
                 family: .cilium, policy: number, direction: direction, denying: denying, rule: index, peer: named,
@@ -80,6 +80,17 @@ extension Lowering {
       }
     }
     return items
+  }
+
+  /// Requests are made over TCP.
+  private func ports(_ entry: CiliumPolicy.Ports, _ direction: Direction, _ serving: [NamedPort]) -> [Item.Ports]? {
+    let ports = ports(entry.ports, direction, serving)
+    guard entry.requests != nil else { return ports }
+    return (ports ?? [.range(.tcp, 0...UInt16.max)]).filter { entry in
+      switch entry {
+      case .range(let transport, _), .named(_, let transport): transport == .tcp
+      }
+    }
   }
 
   private mutating func condition(_ peer: Peer, from namespace: String, _ key: Key) -> Condition {

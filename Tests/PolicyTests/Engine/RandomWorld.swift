@@ -26,6 +26,7 @@ struct RandomWorld {
 
   init(seed: UInt64) {
     random = SplitMix64(state: seed)
+    world.usesBlocks = seed % 3 == 0
     world.namespace("a", ["team": "1"])
     world.namespace("b", ["team": "2"])
     for number in 0..<roll(6...14) { endpoint(number) }
@@ -37,6 +38,7 @@ struct RandomWorld {
     for number in 0..<(requests ? roll(2...6) : roll(0...3)) {
       authorizationPolicy("\(["a", "b", "c", "istio-system"][roll(0...3)])/z\(number)")
     }
+    others(requests)
     for number in 0..<roll(requests ? 1...2 : 0...2) {
       world.proxy("\(Self.namespaces[roll(0...2)])/p\(number)", takes: chance(60) ? nil : peerSelector())
     }
@@ -60,7 +62,7 @@ struct RandomWorld {
     switch roll(0...9) {
     case 0...5: v4(10, 0, 0, UInt32(roll(0...15)))
     case 6: v4(10, 0, 1, UInt32(roll(0...3)))
-    case 7: v4(127, 0, 0, 1)
+    case 7: chance(50) ? v4(127, 0, 0, 1) : v4(10, 0, 2, UInt32(roll(1...2)))
     case 8: v6(UInt64(roll(0...7)))
     default: v6(0x1_0000)
     }
@@ -84,6 +86,8 @@ struct RandomWorld {
     world.endpoint(
       name, labels(), at: addresses, account: chance(50) ? "default" : "sa\(roll(1...2))", ports: ports)
     if chance(8) { world.set.endpoints[World.name(name)]?.hostNetwork = true }
+    let node = chance(40) ? "n\(roll(1...2))" : nil
+    world.set.endpoints[World.name(name)]?.node = node
   }
 
   mutating func selector() -> Selector {
@@ -171,8 +175,12 @@ struct RandomWorld {
           AuthorizationPolicy.Source(
             principals: chance(40) ? principals() : [], notPrincipals: chance(20) ? principals() : [],
             namespaces: chance(30) ? namespaceMatches() : [],
-            notNamespaces: chance(20) ? namespaceMatches() : []))
+            notNamespaces: chance(20) ? namespaceMatches() : [],
+            ipBlocks: blocks(15), notIpBlocks: blocks(15), remoteIpBlocks: blocks(5),
+            notRequestPrincipals: chance(5) ? [.presence] : []))
       }
+      var when: [AuthorizationPolicy.Condition] = []
+      if chance(15) { when.append(condition()) }
       var to: [AuthorizationPolicy.Operation] = []
       for _ in 0..<roll(0...2) {
         to.append(
@@ -181,10 +189,10 @@ struct RandomWorld {
             notPorts: chance(20) ? pick(Self.ports, 1...2) : [],
             request: chance(65) ? requestMatch() : RequestMatch()))
       }
-      rules.append(AuthorizationPolicy.Rule(from: from, to: to, place: place(roll(1...99))))
+      rules.append(AuthorizationPolicy.Rule(from: from, to: to, when: when, place: place(roll(1...99))))
     }
     world.authorization(
-      name, chance(55) ? .allow : .deny, selects: chance(50) ? selector() : nil, rules: rules)
+      name, chance(10) ? .audit : chance(55) ? .allow : .deny, selects: chance(50) ? selector() : nil, rules: rules)
   }
 
   mutating func requestMatch() -> RequestMatch {
@@ -201,6 +209,7 @@ struct RandomWorld {
     Request(
       method: ["GET", "POST", "PUT"][roll(0...2)],
       path: ["/", "/api", "/api/x?y=.js", "/app.js?v", "/other"][roll(0...4)],
-      host: ["h.example", "x.example", "H.EXAMPLE", ""][roll(0...3)])
+      host: ["h.example", "x.example", "H.EXAMPLE", ""][roll(0...3)],
+      headers: chance(50) ? ["x-a": ["1", "2", "3"][roll(0...2)]] : [:])
   }
 }

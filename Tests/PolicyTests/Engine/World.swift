@@ -45,6 +45,8 @@ func rule(_ peers: [NetworkPolicy.Peer] = [], ports: [NetworkPolicy.Port] = [], 
 /// A set under construction. Names are written `namespace/name`.
 struct World {
   var set = PolicySet()
+  /// Random AuthorizationPolicies name blocks of addresses.
+  var usesBlocks = false
   var evaluator: Evaluator { Evaluator(set) }
 
   static func name(_ text: String) -> Name {
