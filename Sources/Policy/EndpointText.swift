@@ -13,7 +13,8 @@ extension Party: CustomStringConvertible {
     }
   }
 
-  /// `namespace/name` of a workload or pod, `node/NAME`, or `ip:ADDRESS`. A namespace called `node` is out of reach.
+  /// `namespace/name` of a workload or pod, `node/NAME`, or `ip:ADDRESS`. A namespace called `node` is out of
+  /// reach.
   public init(_ text: String) throws(TextError) {
     if text.hasPrefix("ip:") {
       guard let address = IPAddress(text.dropFirst(3)) else {
@@ -25,7 +26,8 @@ extension Party: CustomStringConvertible {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 2 else {
       let hint = IPAddress(text) == nil ? "" : "; write `ip:\(text)` for an address"
-      throw TextError("\(quoted(text)) is no endpoint: NAMESPACE/NAME, node/NAME or ip:ADDRESS is expected\(hint)")
+      throw TextError(
+        "\(quoted(text)) is no endpoint: NAMESPACE/NAME, node/NAME or ip:ADDRESS is expected\(hint)")
     }
     if parts[0] == "node" {
       if let fault = Syntax.dnsSubdomain(parts[1]) { throw TextError("\(quoted(text)) is no node: \(fault)") }
@@ -47,7 +49,8 @@ extension TransportProtocol {
 
   public var isICMP: Bool { self == .icmp || self == .icmpv6 }
 
-  /// `80/TCP`, `53/UDP`, `80/SCTP`, `8/ICMP`, `128/ICMPv6` (the number is the type). The protocol's case does not matter.
+  /// `80/TCP`, `53/UDP`, `80/SCTP`, `8/ICMP`, `128/ICMPv6` (the number is the type). The protocol's case does
+  /// not matter.
   public static func port(_ text: String) throws(TextError) -> (protocol: TransportProtocol, port: UInt16) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 2, let kind = named(parts[1]) else {

@@ -1,6 +1,6 @@
 extension Evaluator {
-  /// One tier: the first rule that matches, in the order of the policies and of the rules in each. nil where none
-  /// does, or where it says Pass.
+  /// One tier: the first rule that matches, in the order of the policies and of the rules in each. nil where
+  /// none does, or where it says Pass.
   func judge(_ policies: [AdminPolicy], _ question: Question) -> Ruling? {
     guard let (action, match, tier) = matched(policies, question, first: true).first else { return nil }
     switch action {
@@ -19,10 +19,13 @@ extension Evaluator {
       for (index, rule) in policy.rules(question.direction).enumerated() {
         if let ports = rule.ports, !matches(ports, question) { continue }
         // Every selector of these kinds names its namespaces.
-        guard let position = rule.peers.firstIndex(where: { matches($0, from: "", question) }) else { continue }
+        guard let position = rule.peers.firstIndex(where: { matches($0, from: "", question) }) else {
+          continue
+        }
         let place = position < rule.peerPlaces.count ? rule.peerPlaces[position] : rule.place
         let name = policy.ruleName(question.direction, rule: index, peer: position)
-        found.append((rule.action, Matched(rule: name, place: place), policy.tier == .admin ? .admin : .baseline))
+        found.append(
+          (rule.action, Matched(rule: name, place: place), policy.tier == .admin ? .admin : .baseline))
         if first { return found }
       }
     }

@@ -20,7 +20,9 @@ extension Evaluator {
     let denies = Self.matched(selecting, .deny, question, request)
     // Accepted: the rules that look at no request were decided over at L4.
     let decided = accepted ? Self.matched(selecting, .deny, question).filter { !$0.asks }.map(\.rule) : []
-    if let deny = denies.first(where: { !decided.contains($0.rule) }) { return deny.ruling(.denied, .denyRule) }
+    if let deny = denies.first(where: { !decided.contains($0.rule) }) {
+      return deny.ruling(.denied, .denyRule)
+    }
     guard let firstAllow = Self.firstAllow(selecting) else { return .notSelected }
     if let allow = Self.matched(selecting, .allow, question, request).first {
       return allow.ruling(.allowed, .rule)

@@ -1,6 +1,6 @@
 extension Evaluator {
-  /// Cilium's order at L4: a deny rule, then any allow, then the default deny of a policy that isolates; nil where
-  /// nobody has an opinion. An allow that does not look at requests makes those that do ineffective.
+  /// Cilium's order at L4: a deny rule, then any allow, then the default deny of a policy that isolates; nil
+  /// where nobody has an opinion. An allow that does not look at requests makes those that do ineffective.
   /// - Parameter accepted: as for `families`: proxied where only rules about requests name the flow, or nil.
   func judge(_ policies: [CiliumPolicy], _ question: Question, accepted: Bool) -> Ruling? {
     guard !policies.isEmpty else { return nil }
@@ -31,8 +31,8 @@ extension Evaluator {
     return Ruling(verdict: .denied, reason: .noRule, rule: asking?.ruleName(""), place: asking?.place)
   }
 
-  /// The rules that match, each once for every entry of its ports that does: with a request for certain, without one
-  /// perhaps (`asks`).
+  /// The rules that match, each once for every entry of its ports that does: with a request for certain,
+  /// without one perhaps (`asks`).
   func matched(
     _ policies: [CiliumPolicy], _ question: Question, denying: Bool, _ request: Request? = nil
   ) -> [Matched] {
@@ -48,7 +48,8 @@ extension Evaluator {
           found.append(
             Matched(
               asks: asks,
-              rule: policy.ruleName(question.direction, denying: denying, rule: index, peer: peer, ports: ports),
+              rule: policy.ruleName(
+                question.direction, denying: denying, rule: index, peer: peer, ports: ports),
               place: CiliumPolicy.place(rule, peer: peer, ports: ports)))
         }
       }
@@ -56,8 +57,8 @@ extension Evaluator {
     return found
   }
 
-  /// Whether one entry of the ports still needs a request to be sure; nil: it does not match. Requests are made over
-  /// TCP.
+  /// Whether one entry of the ports still needs a request to be sure; nil: it does not match. Requests are
+  /// made over TCP.
   private func asks(_ ports: CiliumPolicy.Ports?, _ question: Question, _ request: Request?) -> Bool? {
     guard let ports else { return false }
     guard ports.ports.isEmpty || matches(ports.ports, question) else { return nil }

@@ -3,7 +3,8 @@ extension Evaluator {
   /// decides only whose name is given.
   func judge(_ policies: [NetworkPolicy], _ question: Question) -> Ruling? {
     guard let first = policies.first else { return nil }
-    // Kubernetes documentation, "Network Policies": traffic to and from the node where a Pod runs is always allowed.
+    // Kubernetes documentation, "Network Policies": traffic to and from the node where a Pod runs is always
+    // allowed.
     if question.isOwnNode { return .ownNode }
     if let allow = matched(policies, question, first: true).first { return allow.ruling(.allowed, .rule) }
     return Ruling(verdict: .denied, reason: .noRule, rule: first.ruleName(""), place: first.place)

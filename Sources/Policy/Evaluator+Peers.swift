@@ -54,7 +54,9 @@ extension Evaluator.OtherEnd {
 extension PolicySet {
   /// Of the EndpointSlices of the Service default/kubernetes, which the API server keeps for itself.
   var apiServerAddresses: Set<IPAddress> {
-    Set(slices.values.filter { $0.name.namespace == "default" && $0.service == "kubernetes" }.flatMap(\.addresses))
+    Set(
+      slices.values.filter { $0.name.namespace == "default" && $0.service == "kubernetes" }.flatMap(
+        \.addresses))
   }
 
   /// Who an address belongs to: the first endpoint by name that declares it, then the first node.

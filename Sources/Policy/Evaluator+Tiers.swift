@@ -39,17 +39,20 @@ extension Evaluator {
   }
 
   /// What each family of the namespaced tier says, without those that have no opinion.
-  /// - Parameter accepted: an Accept of the Admin tier has decided L3 and L4 already. What is left to a family are
-  ///   its rules about requests: it says proxied, where they name the flow, or nothing.
+  /// - Parameter accepted: an Accept of the Admin tier has decided L3 and L4 already. What is left to a
+  ///   family are its rules about requests: it says proxied, where they name the flow, or nothing.
   private func families(_ policies: Selecting, _ question: Question, accepted: Bool) -> [Ruling] {
     let authorization = judge(policies, question, accepted: accepted)
-    if set.joined { return [joined(policies, question, accepted: accepted), authorization].compactMap { $0 } }
+    if set.joined {
+      return [joined(policies, question, accepted: accepted), authorization].compactMap { $0 }
+    }
     let network = accepted ? nil : judge(policies.network, question)
     return [network, judge(policies.cilium, question, accepted: accepted), authorization].compactMap { $0 }
   }
 
-  /// NetworkPolicy and Cilium as one union of allows, as Cilium reads both: its deny rules first, then any allow of
-  /// either (one that is certain at L4 makes rules about requests ineffective), then the default deny of either.
+  /// NetworkPolicy and Cilium as one union of allows, as Cilium reads both: its deny rules first, then any
+  /// allow of either (one that is certain at L4 makes rules about requests ineffective), then the default
+  /// deny of either.
   func joined(_ policies: Selecting, _ question: Question, accepted: Bool) -> Ruling? {
     let cilium = judge(policies.cilium, question, accepted: accepted)
     if let cilium, cilium.reason == .denyRule { return cilium }
@@ -90,7 +93,7 @@ extension Evaluator {
 }
 
 extension Ruling {
-  /// A family's: the Kubernetes documentation exempts a Pod's own node from NetworkPolicy, Cilium exempts it from what
-  /// comes in.
+  /// A family's: the Kubernetes documentation exempts a Pod's own node from NetworkPolicy, Cilium exempts it
+  /// from what comes in.
   static let ownNode = Ruling(verdict: .allowed, reason: .ownNode, tier: .namespaced)
 }

@@ -97,8 +97,8 @@ public struct Evaluator: Sendable {
     apiServer = set.apiServerAddresses
   }
 
-  /// Who an address belongs to: the first endpoint by name that declares it, then the first node. A Pod on the
-  /// host's network does not own the node's address.
+  /// Who an address belongs to: the first endpoint by name that declares it, then the first node. A Pod on
+  /// the host's network does not own the node's address.
   public func party(at address: IPAddress) -> Party { set.party(at: address) }
 
   /// The proxy that judges the requests to a destination; nil where none takes it.
@@ -112,8 +112,8 @@ public struct Evaluator: Sendable {
   /// The destination's ingress policy; proxied where requests decide.
   public func ingress(_ flow: Flow) -> Ruling { ruling(.ingress, flow) }
 
-  /// What the L7 rules of both sides say of one request of a proxied flow: a refusal of either, egress first; else
-  /// the destination's rule that allows, or the source's.
+  /// What the L7 rules of both sides say of one request of a proxied flow: a refusal of either, egress first;
+  /// else the destination's rule that allows, or the source's.
   public func l7(_ flow: Flow, _ request: Request) -> Ruling {
     let request = request.normalized
     let leaving = l7(.egress, flow, request)
@@ -177,8 +177,8 @@ public struct Evaluator: Sendable {
     }
   }
 
-  /// Whose policies are asked; nil for whoever has none. A node is an endpoint on the host's network here: no policy
-  /// selects it but those for nodes.
+  /// Whose policies are asked; nil for whoever has none. A node is an endpoint on the host's network here: no
+  /// policy selects it but those for nodes.
   func subject(_ party: Party) -> Endpoint? {
     switch party {
     case .address: nil

@@ -1,8 +1,8 @@
 /// The answer of `weir explain`; encoded as the JSON the design gives.
 public struct Explanation: Sendable, Codable {
   public struct Policy: Sendable, Codable, Hashable {
-    /// `namespace` is empty for what is in none; `rule` is empty for a policy as a whole: its default deny, or, in
-    /// `considered`, that it selects the subject and none of its rules matches.
+    /// `namespace` is empty for what is in none; `rule` is empty for a policy as a whole: its default deny,
+    /// or, in `considered`, that it selects the subject and none of its rules matches.
     public var kind, namespace, name, rule, file: String
     public var line: Int
   }
@@ -18,8 +18,8 @@ public struct Explanation: Sendable, Codable {
     /// Reason.word
     public var reason: String
     public var policy: Policy?
-    /// Every other rule that matched and did not decide, and the policies that selected the subject and have none that
-    /// matched; in the order of evaluation.
+    /// Every other rule that matched and did not decide, and the policies that selected the subject and have
+    /// none that matched; in the order of evaluation.
     public var considered: [Policy]
   }
   /// A policy that reports and decides nothing: AUDIT, or a dry run.
@@ -34,7 +34,8 @@ public struct Explanation: Sendable, Codable {
   public var verdict: String
   /// egress, ingress, and l7 for each side that is proxied if a request was given
   public var layers: [Layer]
-  /// The AUDIT and dry-run policies that match, or that would change the verdict; absent where there are none.
+  /// The AUDIT and dry-run policies that match, or that would change the verdict; absent where there are
+  /// none.
   public var audit: [Audit]?
   /// false where nobody enforces what the policies say; absent otherwise.
   public var enforced: Bool?
@@ -109,7 +110,9 @@ extension Evaluator {
   }
 
   /// Each AUDIT and dry-run policy on its own, as if it decided beside the others.
-  private func audit(_ side: Side, _ flow: Flow, _ request: Request?, othersDenied: Bool) -> [Explanation.Audit] {
+  private func audit(_ side: Side, _ flow: Flow, _ request: Request?, othersDenied: Bool) -> [Explanation
+    .Audit]
+  {
     guard let question = side.question, question.protocol == .tcp, itself(flow) == nil else { return [] }
     let isDenied = othersDenied || side.isDenied
     return authorizationPolicies.compactMap { policy in
@@ -155,14 +158,18 @@ extension Evaluator {
     func listed(_ policies: [AdminPolicy]) -> Considered {
       policies.flatMap { policy in
         Self.listed(matched([policy], question).map(\.match)) ?? [
-          (RuleName(kind: policy.kind.rawValue, namespace: "", name: policy.name.name, rule: ""), policy.place)
+          (
+            RuleName(kind: policy.kind.rawValue, namespace: "", name: policy.name.name, rule: ""),
+            policy.place
+          )
         ]
       }
     }
     let network = policies.network.flatMap { policy in
       Self.listed(matched([policy], question)) ?? [(policy.ruleName(""), policy.place)]
     }
-    return listed(policies.admin) + network + requestFamilies(policies, question, nil) + listed(policies.baseline)
+    return listed(policies.admin) + network + requestFamilies(policies, question, nil)
+      + listed(policies.baseline)
   }
 
   /// The same of the families with rules about requests, for one request.
@@ -172,7 +179,8 @@ extension Evaluator {
     requestFamilies(policies, question, request)
   }
 
-  private func requestFamilies(_ policies: Selecting, _ question: Question, _ request: Request?) -> Considered {
+  private func requestFamilies(_ policies: Selecting, _ question: Question, _ request: Request?) -> Considered
+  {
     let cilium = policies.cilium.flatMap { policy in
       Self.listed(
         matched([policy], question, denying: true) + matched([policy], question, denying: false, request))

@@ -41,8 +41,8 @@ extension Match {
   }
 }
 
-/// Whether one of the addresses is in every list that is not empty, and in none of the `not` lists. Without an address no
-/// list holds, and every `not` list does.
+/// Whether one of the addresses is in every list that is not empty, and in none of the `not` lists. Without
+/// an address no list holds, and every `not` list does.
 func someAddress(of addresses: [IPAddress], isIn lists: [[CIDR]], andNotIn notLists: [[CIDR]]) -> Bool {
   if addresses.isEmpty { return lists.allSatisfy(\.isEmpty) }
   return addresses.contains { address in
@@ -58,8 +58,8 @@ extension AuthorizationPolicy.Source {
         of: addresses, isIn: [ipBlocks, remoteIpBlocks], andNotIn: [notIpBlocks, notRemoteIpBlocks])
   }
 
-  /// What it asks beside addresses. A source without identity satisfies no list, and every `not` list; no request
-  /// has a JWT.
+  /// What it asks beside addresses. A source without identity satisfies no list, and every `not` list; no
+  /// request has a JWT.
   func matches(_ peer: AuthorizationPeer) -> Bool {
     func holds(_ any: [Match], _ none: [Match], _ text: String?)
       -> Bool
@@ -105,7 +105,8 @@ extension HeaderMatch {
   /// - Parameter value: nil: the request has no such header.
   func matches(_ value: String?) -> Bool {
     guard let value else { return values.isEmpty }
-    return (values.isEmpty || values.contains { $0.matches(value) }) && !notValues.contains { $0.matches(value) }
+    return (values.isEmpty || values.contains { $0.matches(value) })
+      && !notValues.contains { $0.matches(value) }
   }
 }
 

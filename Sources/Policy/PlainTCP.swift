@@ -1,11 +1,13 @@
-/// Istio judges requests only where it takes a port for HTTP. Where a Service says that the port speaks something else,
-/// rules about requests cannot be asked (Istio documentation, "Protocol Selection"; pkg/config/kube/conversion.go).
+/// Istio judges requests only where it takes a port for HTTP. Where a Service says that the port speaks
+/// something else, rules about requests cannot be asked (Istio documentation, "Protocol Selection";
+/// pkg/config/kube/conversion.go).
 extension PolicySet {
-  /// Whether a Service says of an endpoint's port that it is no HTTP. One that says nothing leaves it to detection.
+  /// Whether a Service says of an endpoint's port that it is no HTTP. One that says nothing leaves it to
+  /// detection.
   func isPlainTCP(_ endpoint: Endpoint, port: UInt16) -> Bool { plainTCPPorts(of: endpoint).contains(port) }
 
-  /// All such ports of an endpoint. Where two Services differ, one that says so is enough: an ALLOW rule about requests
-  /// then allows nothing.
+  /// All such ports of an endpoint. Where two Services differ, one that says so is enough: an ALLOW rule
+  /// about requests then allows nothing.
   func plainTCPPorts(of endpoint: Endpoint) -> Set<UInt16> {
     var found: Set<UInt16> = []
     for service in services.values where service.stands(for: endpoint) {
@@ -14,7 +16,9 @@ extension PolicySet {
         case .any: found.insert(port.port)
         case .range(let range): found.formUnion(range)
         case .named(let name):
-          for own in endpoint.ports where own.name == name && own.protocol == port.protocol { found.insert(own.port) }
+          for own in endpoint.ports where own.name == name && own.protocol == port.protocol {
+            found.insert(own.port)
+          }
         }
       }
     }
@@ -52,8 +56,9 @@ extension Service.Port {
 }
 
 extension AuthorizationPolicy.Rule {
-  /// The rule where no request can be asked: one that allows and asks never matches; any other loses what it asks, and
-  /// so matches more (Istio documentation, "Authorization Policy", HTTP-only fields; authz/model/model.go). nil: never.
+  /// The rule where no request can be asked: one that allows and asks never matches; any other loses what it
+  /// asks, and so matches more (Istio documentation, "Authorization Policy", HTTP-only fields;
+  /// authz/model/model.go). nil: never.
   func onPlainTCP(_ action: AuthorizationPolicy.Action) -> Self? {
     var rule = self
     rule.from = from.map { source in

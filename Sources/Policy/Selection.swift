@@ -73,9 +73,11 @@ extension CiliumPolicy {
     }
   }
 
-  /// Where a match is told by its requests, `ingress[0].toPorts[1]`; else by its peer, `ingress[0].fromEndpoints[1]`;
-  /// without one by its ports. `specs[1].` stands before it in an object of several.
-  func ruleName(_ direction: Direction, denying: Bool, rule: Int, peer: NamedPeer?, ports: Ports?) -> RuleName {
+  /// Where a match is told by its requests, `ingress[0].toPorts[1]`; else by its peer,
+  /// `ingress[0].fromEndpoints[1]`; without one by its ports. `specs[1].` stands before it in an object of
+  /// several.
+  func ruleName(_ direction: Direction, denying: Bool, rule: Int, peer: NamedPeer?, ports: Ports?) -> RuleName
+  {
     let list = (direction == .ingress ? "ingress" : "egress") + (denying ? "Deny" : "")
     let entry = ports?.requests == nil ? peer?.path ?? ports?.path : ports?.path
     return ruleName("\(list)[\(rule)]" + (entry.map { ".\($0)" } ?? ""))
@@ -88,19 +90,21 @@ extension CiliumPolicy {
 
   /// - Parameter path: empty for the policy's default deny.
   func ruleName(_ path: String) -> RuleName {
-    RuleName(kind: kind.rawValue, namespace: name.namespace, name: name.name, rule: path.isEmpty ? "" : prefix + path)
+    RuleName(
+      kind: kind.rawValue, namespace: name.namespace, name: name.name, rule: path.isEmpty ? "" : prefix + path
+    )
   }
 }
 
 extension PolicySet {
-  /// Whether an AdminPolicy with rules for a direction has the endpoint as a subject. Pods on the host's network are
-  /// none.
+  /// Whether an AdminPolicy with rules for a direction has the endpoint as a subject. Pods on the host's
+  /// network are none.
   func selects(_ policy: AdminPolicy, _ direction: Direction, _ subject: Endpoint) -> Bool {
     !policy.rules(direction).isEmpty && matches(policy.subject, from: "", subject)
   }
 
-  /// Whether a CiliumPolicy that says anything of a direction has the endpoint as a subject. A nodeSelector selects the
-  /// processes of nodes, and the Pods on their network.
+  /// Whether a CiliumPolicy that says anything of a direction has the endpoint as a subject. A nodeSelector
+  /// selects the processes of nodes, and the Pods on their network.
   func selects(_ policy: CiliumPolicy, _ direction: Direction, _ subject: Endpoint) -> Bool {
     guard
       policy.isolates(direction) || !policy.rules(direction, denying: false).isEmpty
