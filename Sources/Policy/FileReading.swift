@@ -5,6 +5,7 @@ final class FileReading: Sendable {
   let problems: [Problem]
 
   init(file: String, bytes: [UInt8]) {
+    let bytes = YAML.joinSurrogates(bytes)
     let findings = Findings(file: file, bytes: bytes)
     let decoding = Decoding(findings)
     do throws(Problem) {

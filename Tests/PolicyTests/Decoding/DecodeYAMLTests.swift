@@ -125,7 +125,8 @@ func keys(text: String, expected: String) {
       "2:24 metadata.labels.a", says: ""),
     Refusal("a merge key", "a:\n  <<: {b: 1}\n", "2:3 a", says: "merge keys"),
     Refusal("a tag", "a: !!int '1'\n", "1:4 a", says: "tag"),
-    Refusal("half a surrogate pair", "{\"a\":\"\\ud83d\\ude00\"}", "1:9 ", says: "surrogate"),
+    Refusal("half a surrogate pair", "{\"a\":\"\\ud83d\"}", "1:9 ", says: "surrogate"),
+    Refusal("a surrogate pair in YAML", "a: \"\\ud83d\\ude00\"", "1:7 ", says: "surrogate"),
     Refusal("an escaped NUL", "a: [\"x\\0\"]\n", "1:5 a[0]", says: "NUL"),
     Refusal("a control character", "a: 1\nb: \u{1}\n", "2:4 ", says: "control characters"),
   ])
