@@ -28,13 +28,21 @@ public struct AdminPolicy: Sendable {
     public var ports: [PortMatch]?
     /// Each peer's own place; as many as peers.
     public var peerPlaces: [Place]
+    /// Each peer's index in the file's `from` or `to`, for the rule's name; as many as peers. An entry with
+    /// several `networks` is as many peers here, and they share its index.
+    public var peerIndices: [Int]
     public var place: Place
 
-    public init(action: Action, peers: [Peer], ports: [PortMatch]?, peerPlaces: [Place], place: Place) {
+    /// - Parameter peerIndices: nil where every entry is one peer.
+    public init(
+      action: Action, peers: [Peer], ports: [PortMatch]?, peerPlaces: [Place], peerIndices: [Int]? = nil,
+      place: Place
+    ) {
       self.action = action
       self.peers = peers
       self.ports = ports
       self.peerPlaces = peerPlaces
+      self.peerIndices = peerIndices ?? Array(peers.indices)
       self.place = place
     }
   }

@@ -19,6 +19,8 @@ struct Claim: Sendable {
     case name(kind: String, Name)
     case cgroup(String)
     case address(IPAddress)
+    /// Nodes among themselves: pods on the host's network and Workloads have their node's address too.
+    case nodeAddress(IPAddress)
   }
 
   var key: Key
@@ -36,7 +38,7 @@ struct Claim: Sendable {
         "\(owner) is already defined (\(shown(first.place.file)):\(first.place.line):\(first.place.column))"
       case .name: "\(owner) has the name of \(other); a name stands for one endpoint"
       case .cgroup(let path): "the cgroup \(quoted(path)) is already that of \(other)"
-      case .address(let address): "the address \(address) is already that of \(other)"
+      case .address(let address), .nodeAddress(let address): "the address \(address) is already that of \(other)"
       }
     return Problem(file: place.file, line: place.line, column: place.column, field: field, message: message)
   }

@@ -5,7 +5,7 @@ extension Decoding {
   func namespace(_ node: YAML.Node) {
     guard let object = fields(node, Decoding.namespaceShape) else { return }
     passStatus(of: object)
-    guard let meta = clusterMetadata(of: object, kind: "Namespace") else { return }
+    guard let meta = clusterMetadata(of: object, kind: "Namespace", rule: Syntax.dnsLabel) else { return }
     var labels = meta.labels
     // Whatever the file says: the API server sets it anew on every write.
     labels["kubernetes.io/metadata.name"] = meta.name.name
@@ -22,12 +22,12 @@ extension Decoding {
   /// Everything of the PodSpec that does not say who the pod is or which ports it has is taken as it is.
   private static let podSpecShape = Shape(
     what: "a PodSpec",
-    read: ["containers", "initContainers", "hostNetwork", "serviceAccountName", "serviceAccount"],
+    read: ["containers", "initContainers", "hostNetwork", "nodeName", "serviceAccountName", "serviceAccount"],
     passed: [
       "activeDeadlineSeconds", "affinity", "automountServiceAccountToken", "dnsConfig", "dnsPolicy",
       "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostPID", "hostUsers",
       "hostname",
-      "hostnameOverride", "imagePullSecrets", "nodeName", "nodeSelector", "os", "overhead",
+      "hostnameOverride", "imagePullSecrets", "nodeSelector", "os", "overhead",
       "preemptionPolicy",
       "priority", "priorityClassName", "readinessGates", "resourceClaims", "resources", "restartPolicy",
       "runtimeClassName", "schedulerName", "schedulingGates", "schedulingGroup", "securityContext",
@@ -69,6 +69,7 @@ extension Decoding {
 
   private struct PodSpec {
     var hostNetwork = false
+    var node: String?
     var serviceAccount = "default"
     var ports: [NamedPort] = []
   }
@@ -84,13 +85,16 @@ extension Decoding {
       .endpoint(
         Endpoint(
           name: meta.name, labels: meta.labels, addresses: addresses, serviceAccount: spec.serviceAccount,
-          ports: spec.ports, cgroup: nil, hostNetwork: spec.hostNetwork, place: meta.place)))
+          ports: spec.ports, cgroup: nil, hostNetwork: spec.hostNetwork, node: spec.node,
+          place: meta.place)))
   }
 
   private func podSpec(_ node: YAML.Node) -> PodSpec? {
     guard let fields = fields(node, Decoding.podSpecShape) else { return nil }
     var spec = PodSpec()
     spec.hostNetwork = field("hostNetwork", of: fields) { bool($0) } ?? false
+    // Empty: not scheduled yet.
+    spec.node = field("nodeName", of: fields) { stringOrEmpty($0, Syntax.dnsSubdomain) }
     // `serviceAccount` is the old name, which the API server keeps equal to the new one.
     let account = field("serviceAccountName", of: fields) { string($0) }
     let old = field("serviceAccount", of: fields) { string($0) }

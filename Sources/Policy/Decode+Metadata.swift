@@ -17,11 +17,13 @@ extension Decoding {
       "initializers",
     ])
 
-  /// The head of a namespaced object. `family` is the kind whose names it shares.
-  func metadata(of object: Fields, kind: String, family: String? = nil) -> Metadata? {
+  /// The head of a namespaced object. `family` is the kind whose names it shares, `rule` its names' form.
+  func metadata(
+    of object: Fields, kind: String, family: String? = nil, rule: (String) -> String? = Syntax.dnsSubdomain
+  ) -> Metadata? {
     required("metadata", of: object) { node -> Metadata? in
       guard let meta = fields(node, Decoding.objectMeta) else { return nil }
-      let name = required("name", of: meta) { string($0, Syntax.dnsSubdomain) }
+      let name = required("name", of: meta) { string($0, rule) }
       let namespace =
         meta["namespace"] == nil ? "default" : field("namespace", of: meta) { string($0, Syntax.dnsLabel) }
       let labels = self.labels(of: meta)
@@ -33,14 +35,16 @@ extension Decoding {
     }
   }
 
-  /// A Namespace's head: it is in no namespace, and its name is a label.
-  func clusterMetadata(of object: Fields, kind: String) -> Metadata? {
+  /// The head of an object that is in no namespace. A Namespace's name is a label, the others' are subdomains.
+  func clusterMetadata(
+    of object: Fields, kind: String, rule: (String) -> String? = Syntax.dnsSubdomain
+  ) -> Metadata? {
     required("metadata", of: object) { node -> Metadata? in
       guard let meta = fields(node, Decoding.objectMeta) else { return nil }
       if let namespace = meta["namespace"] {
         problem(namespace, field: "namespace", "a \(kind) is in no namespace; leave `namespace` out")
       }
-      let name = required("name", of: meta) { string($0, Syntax.dnsLabel) }
+      let name = required("name", of: meta) { string($0, rule) }
       let labels = self.labels(of: meta)
       guard let name else { return nil }
       let title = "\(kind) \(name)"
@@ -92,7 +96,22 @@ extension Decoding {
   private static let kinds: [Kind] = [
     Kind(apiVersions: ["v1"], name: "Namespace") { $0.namespace($1) },
     Kind(apiVersions: ["v1"], name: "Pod") { $0.pod($1) },
+    Kind(apiVersions: ["v1"], name: "Node") { $0.node($1) },
+    Kind(apiVersions: ["v1"], name: "Service") { $0.service($1) },
+    Kind(apiVersions: ["discovery.k8s.io/v1"], name: "EndpointSlice") { $0.endpointSlice($1) },
     Kind(apiVersions: ["networking.k8s.io/v1"], name: "NetworkPolicy") { $0.networkPolicy($1) },
+    Kind(apiVersions: ["policy.networking.k8s.io/v1alpha2"], name: "ClusterNetworkPolicy") {
+      $0.adminPolicy($1, .v1alpha2)
+    },
+    Kind(apiVersions: ["policy.networking.k8s.io/v1beta1"], name: "ClusterNetworkPolicy") {
+      $0.adminPolicy($1, .v1beta1)
+    },
+    Kind(apiVersions: ["policy.networking.k8s.io/v1alpha1"], name: "AdminNetworkPolicy") {
+      $0.adminPolicy($1, .admin)
+    },
+    Kind(apiVersions: ["policy.networking.k8s.io/v1alpha1"], name: "BaselineAdminNetworkPolicy") {
+      $0.adminPolicy($1, .baseline)
+    },
     Kind(apiVersions: ["security.istio.io/v1", "security.istio.io/v1beta1"], name: "AuthorizationPolicy") {
       $0.authorizationPolicy($1)
     },
@@ -124,11 +143,11 @@ extension Decoding {
     ) {
       return items(node, (version, kind.name))
     }
-    if let kind = Decoding.kinds.first(where: { $0.name == name }) {
+    let versions = Decoding.kinds.filter { $0.name == name }.flatMap(\.apiVersions)
+    if !versions.isEmpty {
       _ = field("apiVersion", of: fields) {
         problem(
-          $0,
-          "\(name) is understood as \(kind.apiVersions.joined(separator: " or ")), found \(quoted(version))")
+          $0, "\(name) is understood as \(versions.joined(separator: " or ")), found \(quoted(version))")
       }
       return
     }

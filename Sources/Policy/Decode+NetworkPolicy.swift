@@ -88,7 +88,7 @@ extension Decoding {
   private func ipBlock(_ node: YAML.Node) -> NetworkPolicy.IPBlock? {
     guard let fields = fields(node, Decoding.ipBlockShape) else { return nil }
     let block = required("cidr", of: fields) { cidr($0) }
-    var except = listField("except", of: fields, what: "blocks") { item -> CIDR? in
+    let except = listField("except", of: fields, what: "blocks") { item -> CIDR? in
       guard let inner = cidr(item), let block else { return nil }
       guard block.isV4 == inner.isV4, block.contains(inner), inner.prefix > block.prefix else {
         problem(item, "expected a part of \(block), smaller than it, found \(quoted(item.text))")
@@ -97,8 +97,6 @@ extension Decoding {
       return inner
     }
     guard let block else { return nil }
-    // An IPv6 block holds no IPv4 address, although IPv4 is kept inside IPv6 here.
-    if !block.isV4, block.contains(CIDR.everyV4) { except.append(CIDR.everyV4) }
     return NetworkPolicy.IPBlock(cidr: block, except: except)
   }
 
@@ -132,7 +130,7 @@ extension Decoding {
     return NetworkPolicy.Port(protocol: kind, number: number)
   }
 
-  private func portNumber(_ node: YAML.Node, end: UInt16?) -> PortMatch.Number? {
+  func portNumber(_ node: YAML.Node, end: UInt16?) -> PortMatch.Number? {
     if case .string = node.value {
       guard Syntax.portName(node.text) != nil else { return .named(node.text) }
       // The usual slip; the API server refuses it too.

@@ -84,7 +84,7 @@ func wholeNetworkPolicy() throws {
     ("egress: []", true, false), ("policyTypes: []", true, false),
     ("policyTypes: []\negress: [{}]", true, true),
     ("policyTypes: [Egress]", false, true), ("policyTypes: [Ingress]\negress: [{}]", true, false),
-    ("policyTypes: null", true, false),
+    ("policyTypes: null", true, false), ("policyTypes: [Ingress, Ingress]", true, false),
     ("policyTypes: [Ingress, Egress]", true, true),
   ])
 func policyTypes(spec: String, ingress: Bool, egress: Bool) throws {
@@ -222,6 +222,19 @@ func blocks() throws {
     Refusal(
       "endPort below port", networkPolicy("ingress: [{ports: [{port: 80, endPort: 79}]}]"),
       "5:42 spec.ingress[0].ports[0].endPort", says: "80 or more"),
+    Refusal(
+      "an empty port name", networkPolicy("ingress: [{ports: [{port: ''}]}]"),
+      "5:29 spec.ingress[0].ports[0].port", says: "port name"),
+    Refusal(
+      "endPort above 65535", networkPolicy("ingress: [{ports: [{port: 80, endPort: 65536}]}]"),
+      "5:42 spec.ingress[0].ports[0].endPort", says: "from 1 to 65535"),
+    Refusal(
+      "an empty block", networkPolicy("ingress: [{from: [{ipBlock: {cidr: ''}}]}]"),
+      "5:38 spec.ingress[0].from[0].ipBlock.cidr", says: "expected a block"),
+    Refusal(
+      "an address with a leading zero",
+      networkPolicy("ingress: [{from: [{ipBlock: {cidr: 010.0.0.0/8}}]}]"),
+      "5:38 spec.ingress[0].from[0].ipBlock.cidr", says: "found `010.0.0.0/8`"),
     Refusal(
       "endPort in quotes", networkPolicy("ingress: [{ports: [{port: 80, endPort: '90'}]}]"),
       "5:42 spec.ingress[0].ports[0].endPort", says: "without quotes"),

@@ -61,7 +61,7 @@ func podAsPrinted() throws {
       - {name: setup, ports: [{containerPort: 1, name: gone}]}
       - {name: sidecar, restartPolicy: Always, ports: [{containerPort: 9090, name: metrics}]}
       dnsPolicy: ClusterFirst
-      nodeName: n
+      nodeName: node-1
       serviceAccount: robot
       serviceAccountName: robot
       tolerations: [{effect: NoExecute, key: k, operator: Exists, tolerationSeconds: 300}]
@@ -80,6 +80,7 @@ func podAsPrinted() throws {
   #expect(pod.addresses == [try ip("10.0.0.5"), try ip("fd00::5")])
   #expect(pod.serviceAccount == "robot")
   #expect(pod.cgroup == nil && !pod.hostNetwork)
+  #expect(pod.node == "node-1")
   #expect(
     pod.ports == [
       NamedPort(name: "http", port: 80, protocol: .tcp), NamedPort(name: "dns", port: 53, protocol: .udp),
