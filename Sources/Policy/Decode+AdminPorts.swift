@@ -80,7 +80,12 @@ extension Decoding {
   func exactlyOne(of names: [String], in fields: Fields) -> Bool {
     let given = fields.entries.filter { !$0.node.isNull }.map(\.key)
     if given.count == 1 { return true }
-    let found = given.isEmpty ? "none" : given.map { quoted($0) }.joined(separator: " and ")
+    let found =
+      switch given.count {
+      case 0: "none"
+      case 1...3: given.map { quoted($0) }.joined(separator: " and ")
+      default: "\(given.count)"
+      }
     problem(
       fields.node,
       "expected exactly one of \(names.map { quoted($0) }.joined(separator: ", ")), found \(found)")

@@ -30,11 +30,12 @@ extension Decoding {
     let addresses = field("status", of: object) { node -> [IPAddress]? in
       guard let fields = fields(node, Decoding.nodeStatusShape) else { return nil }
       var known: Set<String> = []
+      var taken: Set<IPAddress> = []
       var addresses: [IPAddress] = []
       _ = listField("addresses", of: fields, what: "addresses") { item in
         // The same address is often the internal and the external one.
         guard let address = nodeAddress(item, meta?.title, &known) else { return }
-        if !addresses.contains(address) { addresses.append(address) }
+        if taken.insert(address).inserted { addresses.append(address) }
       }
       return addresses
     }

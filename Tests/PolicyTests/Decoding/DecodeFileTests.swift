@@ -190,6 +190,20 @@ private func laughs() -> String {
         separator: ",")
       return Array(pod("status: {podIPs: [\(ips)]}").utf8)
     },
+    Hostile("a hundred thousand addresses of one Node", at: "4:1", says: "unknown field", within: 10) {
+      let addresses = (0..<100_000).map {
+        "{type: ExternalIP, address: 10.\($0 >> 16).\($0 >> 8 & 255).\($0 & 255)}"
+      }
+      return Array(
+        ("apiVersion: v1\nkind: Node\nmetadata: {name: a}\nx: {}\nstatus: {addresses: ["
+          + addresses.joined(separator: ",") + "]}").utf8)
+    },
+    Hostile("a subject of a hundred thousand fields", at: "0:0", says: "more than 1000 problems", within: 10) {
+      let members = (0..<100_000).map { "f\($0): {}" }.joined(separator: ",")
+      return Array(
+        ("apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: a}\n"
+          + "spec: {tier: Admin, priority: 1, subject: {\(members)}}").utf8)
+    },
     Hostile("a key of eight million characters", at: "1:1", says: "") {
       Array(repeating: UInt8(ascii: "k"), count: 8 << 20) + Array(": v".utf8)
     },
