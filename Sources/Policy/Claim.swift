@@ -8,8 +8,9 @@ enum Object {
   case proxy(Proxy)
   case networkPolicy(NetworkPolicy)
   case adminPolicy(AdminPolicy)
-  case ciliumPolicy(CiliumPolicy)
   case authorizationPolicy(AuthorizationPolicy)
+  /// One object; as many policies as it has specs.
+  case ciliumPolicies([CiliumPolicy])
 }
 
 /// Something that only one object of a set may have.

@@ -112,6 +112,10 @@ extension Decoding {
     Kind(apiVersions: ["policy.networking.k8s.io/v1alpha1"], name: "BaselineAdminNetworkPolicy") {
       $0.adminPolicy($1, .baseline)
     },
+    Kind(apiVersions: ["cilium.io/v2"], name: "CiliumNetworkPolicy") { $0.ciliumPolicy($1, .networkPolicy) },
+    Kind(apiVersions: ["cilium.io/v2"], name: "CiliumClusterwideNetworkPolicy") {
+      $0.ciliumPolicy($1, .clusterwide)
+    },
     Kind(apiVersions: ["security.istio.io/v1", "security.istio.io/v1beta1"], name: "AuthorizationPolicy") {
       $0.authorizationPolicy($1)
     },

@@ -10,7 +10,7 @@ extension Decoding {
     what: "a NetworkPolicyPeer", read: ["podSelector", "namespaceSelector", "ipBlock"])
   private static let ipBlockShape = Shape(what: "an IPBlock", read: ["cidr", "except"])
   private static let portShape = Shape(what: "a NetworkPolicyPort", read: ["port", "endPort", "protocol"])
-  private static let selectorShape = Shape(
+  static let selectorShape = Shape(
     what: "a LabelSelector", read: ["matchLabels", "matchExpressions"])
   private static let requirementShape = Shape(
     what: "a LabelSelectorRequirement", read: ["key", "operator", "values"])
@@ -100,7 +100,7 @@ extension Decoding {
     return NetworkPolicy.IPBlock(cidr: block, except: except)
   }
 
-  private func cidr(_ node: YAML.Node) -> CIDR? {
+  func cidr(_ node: YAML.Node) -> CIDR? {
     guard let text = string(node) else { return nil }
     guard let cidr = CIDR(text) else {
       problem(node, "expected a block such as 10.0.0.0/8 or fd00::/8, found \(quoted(text))")
@@ -164,9 +164,11 @@ extension Decoding {
       .map { Selector.Requirement(key: $0.key, operator: .in, values: [$0.value]) }
   }
 
-  private func requirement(_ node: YAML.Node) -> Selector.Requirement? {
+  func requirement(
+    _ node: YAML.Node, key rule: (String) -> String? = Syntax.labelKey
+  ) -> Selector.Requirement? {
     guard let fields = fields(node, Decoding.requirementShape) else { return nil }
-    let key = required("key", of: fields) { string($0, Syntax.labelKey) }
+    let key = required("key", of: fields) { string($0, rule) }
     let kind = required("operator", of: fields) {
       oneOf([Selector.Operator.in, .notIn, .exists, .doesNotExist], $0)
     }

@@ -29,7 +29,7 @@ struct Objects: Sendable {
     case .proxy(let proxy): proxies.append(proxy)
     case .networkPolicy(let policy): networkPolicies.append(policy)
     case .adminPolicy(let policy): adminPolicies.append(policy)
-    case .ciliumPolicy(let policy): ciliumPolicies.append(policy)
+    case .ciliumPolicies(let specs): ciliumPolicies += specs
     case .authorizationPolicy(let policy): authorizationPolicies.append(policy)
     }
   }

@@ -53,6 +53,13 @@ enum Syntax {
         + "at most 63 characters)"
   }
 
+  /// A header's name (RFC 9110 section 5.1: a token). Names of pseudo-headers are none.
+  static func headerName(_ text: String) -> String? {
+    let right =
+      !text.isEmpty && text.utf8.allSatisfy { isAlphanumeric($0) || "!#$%&'*+-.^_`|~".utf8.contains($0) }
+    return right ? nil : "expected a header's name (letters, digits and any of !#$%&'*+-.^_`|~)"
+  }
+
   /// A cgroup directory, relative or absolute. The root itself is refused, because it holds everybody.
   static func cgroup(_ text: String) -> String? {
     let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
