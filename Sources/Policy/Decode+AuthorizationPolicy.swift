@@ -1,59 +1,67 @@
-/// The rules are those of Istio (pkg/config/validation and security.istio.io/v1 AuthorizationPolicy). What
-/// Istio has and weir does not judge yet is refused by name: to pass it over would allow or deny something
-/// else than was written.
+/// The rules are those of Istio (pkg/config/validation, pkg/config/security and security.istio.io/v1
+/// AuthorizationPolicy). What Istio has and weir does not judge is refused by name: to pass it over would allow
+/// or deny something else than was written.
 extension Decoding {
   private static let authorizationPolicyShape = Shape(
     what: "an AuthorizationPolicy", read: ["metadata", "spec", "status"], passed: ["apiVersion", "kind"])
   private static let authorizationPolicySpecShape = Shape(
     what: "an AuthorizationPolicySpec", read: ["selector", "action", "rules"],
-    refused: ["provider", "targetRef", "targetRefs"])
+    passed: ["provider", "targetRef", "targetRefs"])
   private static let workloadSelectorShape = Shape(what: "a WorkloadSelector", read: ["matchLabels"])
-  private static let authorizationRuleShape = Shape(what: "a Rule", read: ["from", "to"], refused: ["when"])
+  private static let authorizationRuleShape = Shape(what: "a Rule", read: ["from", "to", "when"])
   private static let fromShape = Shape(what: "an entry of `from`", read: ["source"])
   private static let toShape = Shape(what: "an entry of `to`", read: ["operation"])
   private static let sourceShape = Shape(
-    what: "a Source", read: ["principals", "notPrincipals", "namespaces", "notNamespaces"],
-    refused: [
+    what: "a Source",
+    read: [
+      "principals", "notPrincipals", "namespaces", "notNamespaces", "serviceAccounts", "notServiceAccounts",
       "ipBlocks", "notIpBlocks", "remoteIpBlocks", "notRemoteIpBlocks", "requestPrincipals",
       "notRequestPrincipals",
-      "serviceAccounts", "notServiceAccounts",
     ])
   private static let operationShape = Shape(
     what: "an Operation",
     read: ["ports", "notPorts", "methods", "notMethods", "paths", "notPaths", "hosts", "notHosts"])
 
+  private enum Action: String, CaseIterable {
+    case allow = "ALLOW"
+    case deny = "DENY"
+    case audit = "AUDIT"
+    case custom = "CUSTOM"
+  }
+
   func authorizationPolicy(_ node: YAML.Node) {
     guard let object = fields(node, Decoding.authorizationPolicyShape) else { return }
     passStatus(of: object)
-    refuseDryRun(object)
     let meta = metadata(of: object, kind: "AuthorizationPolicy")
     // An empty or absent spec is legal: ALLOW without a rule, which allows nothing.
     var policy = AuthorizationPolicy(
-      name: meta?.name ?? Name("", ""), selector: nil, action: .allow, rules: [], place: place(node))
+      name: meta?.name ?? Name("", ""), selector: nil, action: .allow, rules: [], dryRun: isDryRun(object),
+      place: place(node))
     _ = field("spec", of: object) { authorizationPolicySpec($0, into: &policy) }
     if meta != nil { add(.authorizationPolicy(policy)) }
   }
 
-  /// Istio only logs what a policy with this annotation would do.
-  private func refuseDryRun(_ object: Fields) {
+  /// The annotation, as Go's strconv.ParseBool reads it; any other text is false.
+  private func isDryRun(_ object: Fields) -> Bool {
     guard case .mapping(let meta)? = object["metadata"]?.value,
-      let annotations = meta.first(where: { $0.key == "annotations" })?.node,
-      case .mapping(let entries) = annotations.value,
-      let entry = entries.first(where: { $0.key == "istio.io/dry-run" }),
-      ["1", "t", "true"].contains(entry.node.text.lowercased())
-    else { return }
-    _ = field("metadata", of: object) { node in
-      field("annotations", of: Fields(node: node, entries: meta)) { _ in
-        problem(entry.node, field: entry.key, "`istio.io/dry-run` is not supported by this version")
-      }
-    }
+      case .mapping(let entries)? = meta.first(where: { $0.key == "annotations" })?.node.value,
+      let entry = entries.first(where: { $0.key == "istio.io/dry-run" })
+    else { return false }
+    return ["1", "t", "T", "true", "TRUE", "True"].contains(entry.node.text)
   }
 
   private func authorizationPolicySpec(_ node: YAML.Node, into policy: inout AuthorizationPolicy) {
     guard let fields = fields(node, Decoding.authorizationPolicySpecShape) else { return }
+    refuse(
+      [
+        "provider": "it belongs to the action CUSTOM, which asks another server",
+        "targetRef": "it is for waypoints and gateways, and weir has none; use `selector`",
+        "targetRefs": "it is for waypoints and gateways, and weir has none; use `selector`",
+      ], in: fields)
     policy.selector = field("selector", of: fields) { workloadSelector($0) }
     policy.action = field("action", of: fields) { action($0) } ?? .allow
-    policy.rules = listField("rules", of: fields, what: "rules") { authorizationRule($0) }
+    let namespace = policy.name.namespace
+    policy.rules = listField("rules", of: fields, what: "rules") { authorizationRule($0, in: namespace) }
     if policy.action == .deny, fields["rules"] == nil || policy.rules.isEmpty {
       problem(
         fields["rules"] ?? fields["action"] ?? node, field: "rules",
@@ -67,18 +75,20 @@ extension Decoding {
   }
 
   private func action(_ node: YAML.Node) -> AuthorizationPolicy.Action? {
-    if case .string = node.value, node.text == "AUDIT" || node.text == "CUSTOM" {
-      problem(node, "the action \(quoted(node.text)) is not supported by this version; expected ALLOW, DENY")
-      return nil
+    guard let action = oneOf(Action.allCases, node) else { return nil }
+    if action == .custom {
+      problem(
+        node, "the action `CUSTOM` is not supported: it asks another server; expected ALLOW, DENY or AUDIT")
     }
-    return oneOf([AuthorizationPolicy.Action.allow, .deny], node)
+    return AuthorizationPolicy.Action(rawValue: action.rawValue)
   }
 
-  private func authorizationRule(_ node: YAML.Node) -> AuthorizationPolicy.Rule? {
+  private func authorizationRule(_ node: YAML.Node, in namespace: String) -> AuthorizationPolicy.Rule? {
     guard let fields = fields(node, Decoding.authorizationRuleShape) else { return nil }
-    let from = entries("from", of: fields, Decoding.fromShape, "source") { source($0) }
+    let from = entries("from", of: fields, Decoding.fromShape, "source") { source($0, in: namespace) }
     let to = entries("to", of: fields, Decoding.toShape, "operation") { operation($0) }
-    return AuthorizationPolicy.Rule(from: from, to: to, place: place(node))
+    let when = listField("when", of: fields, what: "conditions") { condition($0, in: namespace) }
+    return AuthorizationPolicy.Rule(from: from, to: to, when: when, place: place(node))
   }
 
   /// `from: [{source: ...}]` and `to: [{operation: ...}]`. Present but empty is refused: it restricts nothing
@@ -97,21 +107,39 @@ extension Decoding {
     } ?? []
   }
 
-  private func source(_ node: YAML.Node) -> AuthorizationPolicy.Source? {
+  private func source(_ node: YAML.Node, in namespace: String) -> AuthorizationPolicy.Source? {
     guard let fields = fields(node, Decoding.sourceShape) else { return nil }
-    let source = AuthorizationPolicy.Source(
-      principals: matches("principals", of: fields), notPrincipals: matches("notPrincipals", of: fields),
-      namespaces: matches("namespaces", of: fields), notNamespaces: matches("notNamespaces", of: fields))
+    var source = AuthorizationPolicy.Source(
+      principals: texts("principals", of: fields), notPrincipals: texts("notPrincipals", of: fields),
+      namespaces: namespaces("namespaces", of: fields),
+      notNamespaces: namespaces("notNamespaces", of: fields),
+      ipBlocks: blocks("ipBlocks", of: fields), notIpBlocks: blocks("notIpBlocks", of: fields),
+      remoteIpBlocks: blocks("remoteIpBlocks", of: fields),
+      notRemoteIpBlocks: blocks("notRemoteIpBlocks", of: fields),
+      requestPrincipals: texts("requestPrincipals", of: fields),
+      notRequestPrincipals: texts("notRequestPrincipals", of: fields))
     refuseEmpty(fields, Decoding.sourceShape)
+    let accounts = ["serviceAccounts", "notServiceAccounts"]
+    if let name = accounts.first(where: { says($0, fields) }), let node = fields[name],
+      let other = ["principals", "notPrincipals", "namespaces", "notNamespaces"].first(where: {
+        says($0, fields)
+      })
+    {
+      problem(
+        node, field: name, "\(quoted(name)) cannot stand beside \(quoted(other)); write a second source")
+    }
+    // Beside them no principals stand.
+    source.principals += serviceAccounts(accounts[0], of: fields, in: namespace)
+    source.notPrincipals += serviceAccounts(accounts[1], of: fields, in: namespace)
     return source
   }
 
   private func operation(_ node: YAML.Node) -> AuthorizationPolicy.Operation? {
     guard let fields = fields(node, Decoding.operationShape) else { return nil }
     let request = RequestMatch(
-      methods: matches("methods", of: fields), notMethods: matches("notMethods", of: fields),
-      paths: matches("paths", of: fields), notPaths: matches("notPaths", of: fields),
-      hosts: matches("hosts", of: fields), notHosts: matches("notHosts", of: fields))
+      methods: texts("methods", of: fields), notMethods: texts("notMethods", of: fields),
+      paths: paths("paths", of: fields), notPaths: paths("notPaths", of: fields),
+      hosts: texts("hosts", of: fields), notHosts: texts("notHosts", of: fields))
     refuseEmpty(fields, Decoding.operationShape)
     return AuthorizationPolicy.Operation(
       ports: ports("ports", of: fields), notPorts: ports("notPorts", of: fields), request: request)
@@ -119,45 +147,12 @@ extension Decoding {
 
   /// A source or operation of only empty lists would match everything.
   private func refuseEmpty(_ fields: Fields, _ shape: Shape) {
-    let said = (shape.read + shape.refused).contains { name in
-      if case .sequence(let items)? = fields[name]?.value { !items.isEmpty } else { fields[name] != nil }
-    }
-    if !said { problem(fields.node, "expected at least one of \(shape.read.joined(separator: ", "))") }
-  }
-
-  private func ports(_ name: String, of fields: Fields) -> [UInt16] {
-    listField(name, of: fields, what: "port numbers in quotes") { node -> UInt16? in
-      guard let text = string(node) else { return nil }
-      guard let port = decimal(Array(text.utf8)[...], atMost: 65535), port > 0 else {
-        problem(node, "expected a port number from 1 to 65535 in quotes, found \(quoted(text))")
-        return nil
-      }
-      return UInt16(port)
+    if !shape.read.contains(where: { says($0, fields) }) {
+      problem(fields.node, "expected at least one of \(shape.read.joined(separator: ", "))")
     }
   }
 
-  private func matches(_ name: String, of fields: Fields) -> [AuthorizationPolicy.Match] {
-    let paths = name == "paths" || name == "notPaths"
-    return listField(name, of: fields, what: "strings") { match($0, path: paths) }
-  }
-
-  private func match(_ node: YAML.Node, path: Bool) -> AuthorizationPolicy.Match? {
-    guard let text = nonEmptyString(node) else { return nil }
-    if text == "*" { return .presence }
-    if path, text.contains("{*}") || text.contains("{**}") {
-      problem(node, "path templates (`{*}`, `{**}`) are not supported by this version, found \(quoted(text))")
-      return nil
-    }
-    let stars = text.utf8.count { $0 == UInt8(ascii: "*") }
-    if stars == 0 { return .exact(text) }
-    if stars == 1, text.hasPrefix("*") { return .suffix(String(text.dropFirst())) }
-    if stars == 1, text.hasSuffix("*") { return .prefix(String(text.dropLast())) }
-    // Istio takes such a `*` for the character itself, which nobody means.
-    problem(
-      node,
-      "expected `*` alone, or once at the start or the end (elsewhere it is no wildcard), "
-        + "found \(quoted(text))"
-    )
-    return nil
+  private func says(_ name: String, _ fields: Fields) -> Bool {
+    if case .sequence(let items)? = fields[name]?.value { !items.isEmpty } else { fields[name] != nil }
   }
 }

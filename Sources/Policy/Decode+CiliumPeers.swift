@@ -19,7 +19,9 @@ extension Decoding {
         continue
       }
       if let said {
-        problem(node, field: member, "\(quoted(said)) and \(quoted(member)) cannot stand in one rule; write two rules")
+        problem(
+          node, field: member,
+          "\(quoted(said)) and \(quoted(member)) cannot stand in one rule; write two rules")
       }
       said = said ?? member
       for (index, peer) in found.enumerated() {

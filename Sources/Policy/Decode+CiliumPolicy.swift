@@ -1,12 +1,14 @@
-/// The rules are those of Cilium: pkg/policy/api (types and validation), pkg/k8s/apis/cilium.io (the schema, and how a
-/// selector gets its namespace). What Cilium has and weir does not judge is refused by name.
+/// The rules are those of Cilium: pkg/policy/api (types and validation), pkg/k8s/apis/cilium.io (the schema,
+/// and how a selector gets its namespace). What Cilium has and weir does not judge is refused by name.
 extension Decoding {
   private static let ciliumPolicyShape = Shape(
-    what: "a CiliumNetworkPolicy", read: ["metadata", "spec", "specs", "status"], passed: ["apiVersion", "kind"])
+    what: "a CiliumNetworkPolicy", read: ["metadata", "spec", "specs", "status"],
+    passed: ["apiVersion", "kind"])
   private static let ciliumRuleShape = Shape(
     what: "a Cilium rule",
     read: [
-      "endpointSelector", "nodeSelector", "ingress", "ingressDeny", "egress", "egressDeny", "enableDefaultDeny",
+      "endpointSelector", "nodeSelector", "ingress", "ingressDeny", "egress", "egressDeny",
+      "enableDefaultDeny",
     ], passed: ["labels", "description", "log"])
   private static let defaultDenyShape = Shape(what: "`enableDefaultDeny`", read: ["ingress", "egress"])
 
@@ -39,7 +41,7 @@ extension Decoding {
     if meta != nil { add(.ciliumPolicies(policies)) }
   }
 
-  /// `spec`, or an entry of `specs`. The place is the spec's own, so that two of one object can be told apart.
+  /// `spec`, or an entry of `specs`. The place is its own, so that two of one object can be told apart.
   private func ciliumSpec(_ node: YAML.Node, _ kind: CiliumPolicy.Kind, _ name: Name) -> CiliumPolicy? {
     guard let fields = fields(node, Decoding.ciliumRuleShape) else { return nil }
     var scope = CiliumScope(namespace: kind == .clusterwide ? nil : name.namespace)
@@ -53,7 +55,9 @@ extension Decoding {
     }
     if !given.contains(true) {
       // Rule.Validate: with no rule at all Cilium does not take the policy, and enforces nothing.
-      problem(node, "expected at least one rule in ingress, ingressDeny, egress or egressDeny; one rule `{}` isolates")
+      problem(
+        node,
+        "expected at least one rule in ingress, ingressDeny, egress or egressDeny; one rule `{}` isolates")
     }
     let denies = field("enableDefaultDeny", of: fields) { defaultDeny($0) }
     guard let subject else { return nil }
@@ -77,7 +81,8 @@ extension Decoding {
     }
     if kind != .clusterwide {
       problem(
-        node, field: "nodeSelector", "only a CiliumClusterwideNetworkPolicy has a `nodeSelector`: nodes are in no namespace"
+        node, field: "nodeSelector",
+        "only a CiliumClusterwideNetworkPolicy has a `nodeSelector`: nodes are in no namespace"
       )
     } else if fields["endpointSelector"] != nil {
       problem(node, field: "nodeSelector", "expected either `endpointSelector` or `nodeSelector`, found both")
@@ -120,7 +125,8 @@ extension Decoding {
         word + "Groups": "it asks a cloud provider for addresses",
       ]
       if !ingress {
-        refused["toServices"] = "name the endpoints behind the Service (toEndpoints), or its addresses (toCIDR)"
+        refused["toServices"] =
+          "name the endpoints behind the Service (toEndpoints), or its addresses (toCIDR)"
         if !denies { refused["toFQDNs"] = "names are not followed through DNS; name the addresses (toCIDR)" }
       }
     }
@@ -167,7 +173,8 @@ extension Decoding {
     _ = required("mode", of: fields) { node in
       let mode = oneOf([AuthenticationMode.disabled, .required, .fails], node)
       if let mode, mode != .disabled {
-        problem(node, "authentication \(quoted(mode.rawValue)) is not supported: weir has no mutual authentication")
+        problem(
+          node, "authentication \(quoted(mode.rawValue)) is not supported: weir has no mutual authentication")
       }
     }
   }

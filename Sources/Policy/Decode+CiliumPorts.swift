@@ -30,16 +30,19 @@ extension Decoding {
     refuse(
       denies
         ? [
-          "rules": Decoding.notInDeny, "terminatingTLS": Decoding.notInDeny, "originatingTLS": Decoding.notInDeny,
+          "rules": Decoding.notInDeny, "terminatingTLS": Decoding.notInDeny,
+          "originatingTLS": Decoding.notInDeny,
           "serverNames": Decoding.notInDeny, "listener": Decoding.notInDeny,
         ]
         : [
           "terminatingTLS": Decoding.notTerminated, "originatingTLS": Decoding.notTerminated,
-          "serverNames": Decoding.notTerminated, "listener": "weir hands no connection to a Cilium Envoy listener",
+          "serverNames": Decoding.notTerminated,
+          "listener": "weir hands no connection to a Cilium Envoy listener",
         ], in: fields)
     let rules = denies ? nil : field("rules", of: fields) { l7Rules($0) }
     if scope.selectsNodes, let node = fields["rules"], rules?.judges == true {
-      problem(node, field: "rules", "a policy with a `nodeSelector` has no L7 rules: no proxy stands before a node")
+      problem(
+        node, field: "rules", "a policy with a `nodeSelector` has no L7 rules: no proxy stands before a node")
     }
     let judges = rules?.judges == true
     var ports = listField("ports", of: fields, what: "ports") { ciliumPort($0, judges: judges) }
@@ -54,7 +57,7 @@ extension Decoding {
     problem(node, field: field, "expected at most \(Decoding.mostEntries) entries, found \(items.count)")
   }
 
-  /// `judges`: an L7 list is there, be it empty, so that the rules for ports beside it hold (L7Rules.IsEmpty).
+  /// `judges`: an L7 list is there, be it empty, so the rules for ports beside it hold (L7Rules.IsEmpty).
   /// An empty one asks nothing of requests (createL4Filter).
   private func l7Rules(_ node: YAML.Node) -> (requests: [RequestMatch]?, judges: Bool)? {
     guard let fields = fields(node, Decoding.l7RulesShape) else { return nil }
@@ -73,7 +76,8 @@ extension Decoding {
     if judges, let kind, kind != .tcp {
       problem(
         fields["protocol"] ?? node, field: "protocol",
-        "expected TCP beside `rules`, found \(fields["protocol"] == nil ? "none, which is ANY" : kind.rawValue)")
+        "expected TCP beside `rules`, found \(kind.rawValue)\(fields["protocol"] == nil ? ", the default" : "")"
+      )
     }
     let end = field("endPort", of: fields) { endPort($0) }
     let number = required("port", of: fields) { ciliumNumber($0, end: end ?? 0, judges: judges) }
@@ -88,7 +92,9 @@ extension Decoding {
     case .icmp, .icmpv6:
       problem(node, "\(quoted(kind.rawValue)) has no ports; name its types in `icmps`")
     case .vrrp, .igmp:
-      problem(node, "the protocol \(quoted(kind.rawValue)) is not supported: weir judges sockets, which do not speak it")
+      problem(
+        node,
+        "the protocol \(quoted(kind.rawValue)) is not supported: weir judges sockets, which do not speak it")
     }
     return nil
   }
@@ -115,7 +121,8 @@ extension Decoding {
       return .named(name)
     }
     guard let value = decimal(Array(text.utf8)[...], atMost: 65535), let port = UInt16(exactly: value) else {
-      problem(node, "expected a port number from 0 to 65535 in quotes or a port's name, found \(quoted(text))")
+      problem(
+        node, "expected a port number from 0 to 65535 in quotes or a port's name, found \(quoted(text))")
       return nil
     }
     if port == 0 {
@@ -138,14 +145,18 @@ extension Decoding {
   /// icmpIpv4TypeNameToCode and icmpIpv6TypeNameToCode; the numbers are IANA's.
   private static let icmpTypes: [String: UInt16] = [
     "EchoReply": 0, "DestinationUnreachable": 3, "Redirect": 5, "Echo": 8, "EchoRequest": 8,
-    "RouterAdvertisement": 9, "RouterSelection": 10, "TimeExceeded": 11, "ParameterProblem": 12, "Timestamp": 13,
+    "RouterAdvertisement": 9, "RouterSelection": 10, "TimeExceeded": 11, "ParameterProblem": 12,
+    "Timestamp": 13,
     "TimestampReply": 14, "Photuris": 40, "ExtendedEchoRequest": 42, "ExtendedEchoReply": 43,
   ]
   private static let icmpv6Types: [String: UInt16] = [
-    "DestinationUnreachable": 1, "PacketTooBig": 2, "TimeExceeded": 3, "ParameterProblem": 4, "EchoRequest": 128,
-    "EchoReply": 129, "MulticastListenerQuery": 130, "MulticastListenerReport": 131, "MulticastListenerDone": 132,
+    "DestinationUnreachable": 1, "PacketTooBig": 2, "TimeExceeded": 3, "ParameterProblem": 4,
+    "EchoRequest": 128,
+    "EchoReply": 129, "MulticastListenerQuery": 130, "MulticastListenerReport": 131,
+    "MulticastListenerDone": 132,
     "RouterSolicitation": 133, "RouterAdvertisement": 134, "NeighborSolicitation": 135,
-    "NeighborAdvertisement": 136, "RedirectMessage": 137, "RouterRenumbering": 138, "ICMPNodeInformationQuery": 139,
+    "NeighborAdvertisement": 136, "RedirectMessage": 137, "RouterRenumbering": 138,
+    "ICMPNodeInformationQuery": 139,
     "ICMPNodeInformationResponse": 140, "InverseNeighborDiscoverySolicitation": 141,
     "InverseNeighborDiscoveryAdvertisement": 142, "HomeAgentAddressDiscoveryRequest": 144,
     "HomeAgentAddressDiscoveryReply": 145, "MobilePrefixSolicitation": 146, "MobilePrefixAdvertisement": 147,
@@ -166,7 +177,8 @@ extension Decoding {
 
   private func icmpField(_ node: YAML.Node) -> PortMatch? {
     guard let fields = fields(node, Decoding.icmpFieldShape) else { return nil }
-    let family = fields["family"] == nil ? .v4 : field("family", of: fields) { oneOf([ICMPFamily.v4, .v6], $0) }
+    let family =
+      fields["family"] == nil ? .v4 : field("family", of: fields) { oneOf([ICMPFamily.v4, .v6], $0) }
     let type = required("type", of: fields) { icmpType($0, family ?? .v4) }
     guard let family, let type else { return nil }
     return PortMatch(protocol: family == .v4 ? .icmp : .icmpv6, number: .range(type...type))
@@ -185,7 +197,10 @@ extension Decoding {
     }
     let meant = likely(node.text, among: names.keys).map { "; did you mean \(quoted($0))?" } ?? ""
     problem(
-      node, "expected an \(family == .v4 ? "ICMP" : "ICMPv6") type from 0 to 255 or its name, found \(quoted(node.text))\(meant)")
+      node,
+      "expected an \(family == .v4 ? "ICMP" : "ICMPv6") type from 0 to 255 or its name, "
+        + "found \(quoted(node.text))\(meant)"
+    )
     return nil
   }
 }

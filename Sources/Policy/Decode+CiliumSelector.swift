@@ -103,8 +103,8 @@ extension Decoding {
     guard let terms = terms(node, CiliumKey.fault) else { return nil }
     if let reserved = terms.first(where: \.isReserved) { return entity(reserved, among: terms) }
     var selector = selector(terms)
-    // getEndpointSelector: own namespace, unless the selector speaks of namespaces itself. A clusterwide one asks
-    // for any namespace, which every endpoint here has.
+    // getEndpointSelector: own namespace, unless the selector speaks of namespaces itself. A clusterwide one
+    // asks for any namespace, which every endpoint here has.
     if let namespace = scope.namespace, selector.namespaces == .everything {
       selector.namespaces = Decoding.own(namespace)
     }
@@ -115,15 +115,16 @@ extension Decoding {
   private func entity(_ term: Term, among terms: [Term]) -> Peer? {
     let exists = term.requirement.operator == .exists || term.requirement.values == [""]
     guard terms.count == 1, exists, [.in, .exists].contains(term.requirement.operator) else {
-      let what = "expected \(quoted("reserved:" + term.key)) alone, with the value \"\" or the operator Exists"
+      let what =
+        "expected \(quoted("reserved:" + term.key)) alone, with the value \"\" or the operator Exists"
       problem(term.node, "\(what); more cannot be asked of a reserved label")
       return nil
     }
     return CiliumKey.entity(term.key).map { .entity($0) }
   }
 
-  /// `endpointSelector`. Endpoints here have no reserved label: to ask for one selects nobody, to ask that one is
-  /// missing is always so.
+  /// `endpointSelector`. Endpoints here have no reserved label: to ask for one selects nobody, to ask that one
+  /// is missing is always so.
   func ciliumSubject(_ node: YAML.Node, _ scope: CiliumScope) -> PeerSelector? {
     guard var terms = terms(node, CiliumKey.fault) else { return nil }
     let asksReserved = terms.contains {
@@ -179,16 +180,19 @@ extension Decoding {
       }
     }
     return PeerSelector(
-      namespaces: Selector(namespaces), pods: Selector(pods), accounts: accounts.isEmpty ? nil : Selector(accounts))
+      namespaces: Selector(namespaces), pods: Selector(pods),
+      accounts: accounts.isEmpty ? nil : Selector(accounts))
   }
 
-  /// Nothing to ask where it holds for this cluster. Otherwise it would select nobody for a reason that is probably
-  /// not meant: the cluster has a name of its own, which no file here says.
+  /// Nothing to ask where it holds for this cluster. Otherwise it would select nobody for a reason that is
+  /// probably not meant: the cluster has a name of its own, which no file here says.
   private func cluster(_ term: Term) -> Selector.Requirement? {
     if !Selector([term.requirement]).matches([term.key: CiliumKey.ownCluster]) {
       problem(
         term.node,
-        "other clusters are not supported: \(quoted(CiliumKey.cluster)) is `\(CiliumKey.ownCluster)` here; leave it out")
+        "other clusters are not supported: \(quoted(CiliumKey.cluster)) is `\(CiliumKey.ownCluster)` here; "
+          + "leave it out"
+      )
     }
     return nil
   }

@@ -20,6 +20,17 @@ func authorizationPolicy(_ spec: String) -> String {
     + indent(spec)
 }
 
+/// Its spec, too, begins on line 4.
+func ciliumPolicy(_ spec: String) -> String {
+  "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec:\n"
+    + indent(spec)
+}
+
+func clusterwidePolicy(_ spec: String) -> String {
+  "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\nmetadata: {name: p.q}\nspec:\n"
+    + indent(spec)
+}
+
 func workload(_ spec: String, name: String = "web") -> String {
   "apiVersion: weir.dev/v1alpha1\nkind: Workload\nmetadata: {name: \(name), namespace: shop}\nspec:\n"
     + indent(spec)
