@@ -25,7 +25,7 @@ extension Decoding {
     passStatus(of: object)
     let meta =
       kind == .clusterwide
-      ? clusterMetadata(of: object, kind: kind.rawValue, name: Syntax.dnsSubdomain)
+      ? clusterMetadata(of: object, kind: kind.rawValue)
       : metadata(of: object, kind: kind.rawValue)
     let name = meta?.name ?? Name("", "")
     if object["spec"] == nil, object["specs"] == nil {

@@ -23,7 +23,7 @@ extension Evaluator {
           continue
         }
         let place = position < rule.peerPlaces.count ? rule.peerPlaces[position] : rule.place
-        let name = policy.ruleName(question.direction, rule: index, peer: position)
+        let name = policy.ruleName(question.direction, rule: index, peer: rule.peerIndices[position])
         found.append(
           (rule.action, Matched(rule: name, place: place), policy.tier == .admin ? .admin : .baseline))
         if first { return found }

@@ -11,7 +11,8 @@ extension Lowering {
             Item(
               peers: condition(peer, from: "", key), ports: ports, action: rule.action,
               rule: RuleReference(
-                family: family, policy: number, direction: direction, rule: index, peer: position)))
+                family: family, policy: number, direction: direction, rule: index,
+                peer: rule.peerIndices[position])))
         }
       }
     }
