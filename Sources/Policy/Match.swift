@@ -36,7 +36,7 @@ extension Match {
     // Istio generates `.+` for `*`: pilot/pkg/security/authz/matcher/string.go.
     case .presence: return !text.isEmpty
     case .any: return true
-    case .template, .regex: return Language(self).matches(text)
+    case .template, .regex: return Language.of(self).matches(text)
     }
   }
 }
@@ -85,38 +85,33 @@ extension RequestMatch {
   /// value as sent, its port included. The `host:*` that Istio adds for a host without a port belongs to
   /// VirtualService and Gateway routing; an AuthorizationPolicy compares the text alone (Istio security best
   /// practices, "host match policies"), so `example.com` does not match a request to `example.com:8080`.
+  /// Cilium's `path` is about the value with its query.
+  ///
+  /// The request is taken as it is: `Request.normalized` is what a proxy judges.
   func matches(_ request: Request) -> Bool {
-    func holds(
-      _ any: [Match], _ none: [Match], _ text: String,
-      ignoringCase: Bool = false
-    ) -> Bool {
-      (any.isEmpty || any.contains { $0.matches(text, ignoringCase: ignoringCase) })
+    func holds(_ any: [Match], _ none: [Match], _ text: String?, ignoringCase: Bool = false) -> Bool {
+      guard let text else { return any.isEmpty }
+      return (any.isEmpty || any.contains { $0.matches(text, ignoringCase: ignoringCase) })
         && !none.contains { $0.matches(text, ignoringCase: ignoringCase) }
     }
-    let path = request.path.prefix { $0 != "?" && $0 != "#" }
-    return holds(methods, notMethods, request.method) && holds(paths, notPaths, String(path))
-      && (urls.isEmpty || urls.contains { $0.matches(request.path) })
+    return holds(methods, notMethods, request.method)
+      && holds(paths, notPaths, String(Self.path(of: request.path))) && holds(urls, [], request.path)
       && holds(hosts, notHosts, request.host, ignoringCase: true)
-      && headers.allSatisfy { $0.matches(request.value(of: $0.name)) }
+      && headers.allSatisfy { holds($0.values, $0.notValues, request.value(of: $0.name)) }
   }
-}
 
-extension HeaderMatch {
-  /// - Parameter value: nil: the request has no such header.
-  func matches(_ value: String?) -> Bool {
-    guard let value else { return values.isEmpty }
-    return (values.isEmpty || values.contains { $0.matches(value) })
-      && !notValues.contains { $0.matches(value) }
-  }
+  /// What Istio calls the path: without query and fragment.
+  static func path(of url: String) -> Substring { url.prefix { $0 != "?" && $0 != "#" } }
 }
 
 extension Request {
-  /// A header as Envoy has it: `host` is `:authority`, and what the request line says are headers, too.
-  fileprivate func value(of name: String) -> String? {
+  /// A header as Envoy's header matchers see it: the parts of the request line are headers, too, and Host is another
+  /// name of `:authority`.
+  func value(of name: String) -> String? {
     switch name {
-    case "host", ":authority": host
     case ":method": method
     case ":path": path
+    case ":authority", "host": host
     default: headers[name]
     }
   }
