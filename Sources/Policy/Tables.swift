@@ -16,8 +16,8 @@ public struct Tables: Sendable {
   public init() {}
 }
 
-/// One rule for a proxy: requests from these identities to this target are allowed where each list of `require` has an
-/// entry that matches and none of `unless` does. A request that no L7Rule allows is refused.
+/// One rule for a proxy: requests from these identities to this target are allowed where all of `require` hold and none of
+/// `unless` matches. A request that no L7Rule allows is refused.
 public struct L7Rule: Sendable, Hashable {
   /// The deciding rule's full name, for logs: `AuthorizationPolicy shop/api rules[0]`.
   public var name: String
@@ -27,7 +27,7 @@ public struct L7Rule: Sendable, Hashable {
   public var identities: [UInt32]?
   /// Destination ports; nil: every port.
   public var ports: [ClosedRange<UInt16>]?
-  /// AND of ORs; no inner list is empty. Empty: every request.
+  /// AND of ORs: one of each list must match. Empty: every request; the lists in it are never empty.
   public var require: [[RequestMatch]]
   /// DENY rules that overlap: none may match.
   public var unless: [RequestMatch]

@@ -16,6 +16,7 @@ extension Envoy {
         "clusters": [originalDestination],
       ],
       "overload_manager": ["resource_monitors": [connectionLimit]],
+      "layered_runtime": ["layers": [["name": "static", "static_layer": regexLimit]]],
     ]
     return document.pretty
   }
@@ -26,6 +27,10 @@ extension Envoy {
   /// Bytes buffered for a slow reader, each way, before the writer is held back. Envoy's own megabyte is too
   /// much for this many connections.
   private static let bufferLimit = 262_144
+
+  /// Envoy refuses a regular expression of more than 100 steps unless it is told otherwise. This is Istio's number;
+  /// `Language` refuses what comes near it.
+  private static let regexLimit: JSON = ["re2.max_program_size.error_level": 32768]
 
   private static var connectionLimit: JSON {
     [
@@ -177,6 +182,9 @@ extension Envoy {
             "milliseconds": "%DURATION%",
             "verdict": .string("%\(rbac)enforced_engine_result)%"),
             "rule": .string("%\(rbac)enforced_effective_policy_id)%"),
+            // Of AUDIT and dry-run rules, and of all rules with `--audit`; null where nothing is only watched.
+            "shadowVerdict": .string("%\(rbac)shadow_engine_result)%"),
+            "shadowRule": .string("%\(rbac)shadow_effective_policy_id)%"),
           ]
         ],
       ],

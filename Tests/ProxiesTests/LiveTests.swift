@@ -65,8 +65,7 @@ struct LiveTests {
     let rules = Expectation.table.enumerated().map { index, expectation in
       L7Rule(
         name: "rules[\(index)]", target: 1, identities: [UInt32(index + 1)], ports: nil,
-        require: [expectation.allow],
-        unless: expectation.unless)
+        require: [expectation.allow], unless: expectation.unless)
     }
     try withEnvoy(Self.rules(rules, generation: 1)) { (envoy) throws in
       #expect(try envoy.acknowledgement(generation: 1).generation == 1)
