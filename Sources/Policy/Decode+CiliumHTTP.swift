@@ -80,8 +80,3 @@ extension Decoding {
     return HeaderMatch(name: name, values: [value.isEmpty ? .any : .exact(value)])
   }
 }
-
-extension Language {
-  /// What is wrong with a regular expression by RE2's rules; nil: nothing.
-  static func fault(inRegex text: String) -> String? { nil }
-}

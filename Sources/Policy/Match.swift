@@ -89,19 +89,26 @@ extension RequestMatch {
   ///
   /// The request is taken as it is: `Request.normalized` is what a proxy judges.
   func matches(_ request: Request) -> Bool {
-    func holds(_ any: [Match], _ none: [Match], _ text: String?, ignoringCase: Bool = false) -> Bool {
-      guard let text else { return any.isEmpty }
-      return (any.isEmpty || any.contains { $0.matches(text, ignoringCase: ignoringCase) })
+    func holds(_ any: [Match], _ none: [Match], _ text: String, ignoringCase: Bool = false) -> Bool {
+      (any.isEmpty || any.contains { $0.matches(text, ignoringCase: ignoringCase) })
         && !none.contains { $0.matches(text, ignoringCase: ignoringCase) }
     }
     return holds(methods, notMethods, request.method)
       && holds(paths, notPaths, String(Self.path(of: request.path))) && holds(urls, [], request.path)
       && holds(hosts, notHosts, request.host, ignoringCase: true)
-      && headers.allSatisfy { holds($0.values, $0.notValues, request.value(of: $0.name)) }
+      && headers.allSatisfy { $0.matches(request.value(of: $0.name)) }
   }
 
   /// What Istio calls the path: without query and fragment.
   static func path(of url: String) -> Substring { url.prefix { $0 != "?" && $0 != "#" } }
+}
+
+extension HeaderMatch {
+  /// - Parameter value: nil: the request has no such header.
+  func matches(_ value: String?) -> Bool {
+    guard let value else { return values.isEmpty }
+    return (values.isEmpty || values.contains { $0.matches(value) }) && !notValues.contains { $0.matches(value) }
+  }
 }
 
 extension Request {
