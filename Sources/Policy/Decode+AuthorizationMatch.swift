@@ -51,8 +51,8 @@ extension Decoding {
   private static func isTemplate(_ text: String) -> Bool { text.contains("{*}") || text.contains("{**}") }
 
   /// CheckValidPathTemplate: braces are for `{*}` and `{**}` alone, each a whole segment, `{**}` the last of
-  /// them; beside them only characters of a URI's path stand. And a template starts with `/`, or Envoy refuses
-  /// it.
+  /// them; beside them only characters of a URI's path stand. And a template starts with `/`, or Envoy
+  /// refuses it.
   private static func faultInPath(_ text: String) -> String? {
     let template = isTemplate(text)
     if template, !text.hasPrefix("/") { return "expected a path template that starts with `/`" }
@@ -100,8 +100,8 @@ extension Decoding {
     }
   }
 
-  /// `NAME`, of the policy's namespace, or `NAMESPACE/NAME` (security.CheckServiceAccount), as what a principal
-  /// ends in.
+  /// `NAME`, of the policy's namespace, or `NAMESPACE/NAME` (security.CheckServiceAccount), as what a
+  /// principal ends in.
   func serviceAccounts(_ name: String, of fields: Fields, in namespace: String) -> [Match] {
     if let node = fields[name], case .sequence(let items) = node.value, items.count > 16 {
       problem(node, field: name, "expected at most 16 service accounts, found \(items.count)")

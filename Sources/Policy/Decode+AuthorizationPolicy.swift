@@ -1,12 +1,16 @@
 /// The rules are those of Istio (pkg/config/validation, pkg/config/security and security.istio.io/v1
-/// AuthorizationPolicy). What Istio has and weir does not judge is refused by name: to pass it over would allow
-/// or deny something else than was written.
+/// AuthorizationPolicy). What Istio has and weir does not judge is refused by name: to pass it over would
+/// allow or deny something else than was written.
 extension Decoding {
   private static let authorizationPolicyShape = Shape(
     what: "an AuthorizationPolicy", read: ["metadata", "spec", "status"], passed: ["apiVersion", "kind"])
   private static let authorizationPolicySpecShape = Shape(
     what: "an AuthorizationPolicySpec", read: ["selector", "action", "rules"],
-    passed: ["provider", "targetRef", "targetRefs"])
+    unsupported: [
+      "provider": "it belongs to the action CUSTOM, which asks another server",
+      "targetRef": "it is for waypoints and gateways, and weir has none; use `selector`",
+      "targetRefs": "it is for waypoints and gateways, and weir has none; use `selector`",
+    ])
   private static let workloadSelectorShape = Shape(what: "a WorkloadSelector", read: ["matchLabels"])
   private static let authorizationRuleShape = Shape(what: "a Rule", read: ["from", "to", "when"])
   private static let fromShape = Shape(what: "an entry of `from`", read: ["source"])
@@ -52,12 +56,6 @@ extension Decoding {
 
   private func authorizationPolicySpec(_ node: YAML.Node, into policy: inout AuthorizationPolicy) {
     guard let fields = fields(node, Decoding.authorizationPolicySpecShape) else { return }
-    refuse(
-      [
-        "provider": "it belongs to the action CUSTOM, which asks another server",
-        "targetRef": "it is for waypoints and gateways, and weir has none; use `selector`",
-        "targetRefs": "it is for waypoints and gateways, and weir has none; use `selector`",
-      ], in: fields)
     policy.selector = field("selector", of: fields) { workloadSelector($0) }
     policy.action = field("action", of: fields) { action($0) } ?? .allow
     let namespace = policy.name.namespace

@@ -3,7 +3,8 @@ extension Decoding {
   private static let httpRuleShape = Shape(
     what: "an HTTP rule", read: ["method", "path", "host", "headers", "headerMatches"])
   private static let headerMatchShape = Shape(
-    what: "an entry of `headerMatches`", read: ["name", "value", "mismatch"], passed: ["secret"])
+    what: "an entry of `headerMatches`", read: ["name", "value", "mismatch"],
+    unsupported: ["secret": "weir reads no Secrets; write the `value`"])
 
   /// What happens to a request whose header does not match.
   private enum Mismatch: String, CaseIterable {
@@ -63,7 +64,6 @@ extension Decoding {
   /// nil inside where the request is not refused for it: a mismatch that is only logged asks nothing.
   private func headerMatch(_ node: YAML.Node) -> HeaderMatch?? {
     guard let fields = fields(node, Decoding.headerMatchShape) else { return nil }
-    refuse(["secret": "weir reads no Secrets; write the `value`"], in: fields)
     let name = required("name", of: fields) { node in
       string(node).flatMap { headerName($0, node) }
     }

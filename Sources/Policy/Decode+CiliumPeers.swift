@@ -1,7 +1,11 @@
 /// The members of a Cilium rule that name a peer.
 extension Decoding {
   private static let cidrRuleShape = Shape(
-    what: "an entry of a CIDR set", read: ["cidr", "except"], passed: ["cidrGroupRef", "cidrGroupSelector"])
+    what: "an entry of a CIDR set", read: ["cidr", "except"],
+    unsupported: [
+      "cidrGroupRef": "CiliumCIDRGroups are not read; write the blocks",
+      "cidrGroupSelector": "CiliumCIDRGroups are not read; write the blocks",
+    ])
 
   /// nil where no member is there. A member that is there and empty selects nobody, whatever stands beside it
   /// (pkg/k8s/apis/cilium.io: mergeEndpointSelectors).
@@ -54,11 +58,6 @@ extension Decoding {
 
   private func cidrRule(_ node: YAML.Node) -> IPBlock? {
     guard let fields = fields(node, Decoding.cidrRuleShape) else { return nil }
-    refuse(
-      [
-        "cidrGroupRef": "CiliumCIDRGroups are not read; write the blocks",
-        "cidrGroupSelector": "CiliumCIDRGroups are not read; write the blocks",
-      ], in: fields)
     let groups = fields["cidrGroupRef"] != nil || fields["cidrGroupSelector"] != nil
     let block = groups ? field("cidr", of: fields) { cidr($0) } : required("cidr", of: fields) { cidr($0) }
     let except = listField("except", of: fields, what: "blocks") { item -> CIDR? in

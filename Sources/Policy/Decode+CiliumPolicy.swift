@@ -106,8 +106,7 @@ extension Decoding {
     /// The members that name a peer, in the order they are read. Only one of them may say something
     /// (IngressCommonRule.Validate, EgressCommonRule.Validate).
     var peers: [String]
-    /// Members that are not judged, with the reason.
-    var refused: [String: String]
+    var shape: Shape
 
     static let all = [
       CiliumSide("ingress", denies: false), CiliumSide("ingressDeny", denies: true),
@@ -120,21 +119,20 @@ extension Decoding {
       self.list = list
       self.denies = denies
       peers = ["Endpoints", "CIDR", "CIDRSet", "Entities", "Nodes"].map { word + $0 }
-      refused = [
+      var unsupported = [
         word + "Requires": "it constrains the rules of other policies, and Cilium has removed it",
         word + "Groups": "it asks a cloud provider for addresses",
       ]
       if !ingress {
-        refused["toServices"] =
+        unsupported["toServices"] =
           "name the endpoints behind the Service (toEndpoints), or its addresses (toCIDR)"
-        if !denies { refused["toFQDNs"] = "names are not followed through DNS; name the addresses (toCIDR)" }
+        if !denies {
+          unsupported["toFQDNs"] = "names are not followed through DNS; name the addresses (toCIDR)"
+        }
       }
-    }
-
-    var shape: Shape {
-      Shape(
+      shape = Shape(
         what: "a rule of `\(list)`", read: peers + ["toPorts", "icmps"] + (denies ? [] : ["authentication"]),
-        passed: Set(refused.keys))
+        unsupported: unsupported)
     }
   }
 
@@ -147,7 +145,6 @@ extension Decoding {
 
   private func ciliumRule(_ node: YAML.Node, _ side: CiliumSide, _ scope: CiliumScope) -> CiliumPolicy.Rule? {
     guard let fields = fields(node, side.shape) else { return nil }
-    refuse(side.refused, in: fields)
     _ = field("authentication", of: fields) { authentication($0) }
     let ports = listField("toPorts", of: fields, what: "ports") { item -> CiliumPolicy.Ports? in
       ciliumPorts(item, denies: side.denies, scope)
@@ -176,14 +173,6 @@ extension Decoding {
         problem(
           node, "authentication \(quoted(mode.rawValue)) is not supported: weir has no mutual authentication")
       }
-    }
-  }
-
-  /// Documented fields that would change the meaning and are not judged, each with the reason.
-  func refuse(_ reasons: [String: String], in fields: Fields) {
-    for entry in fields.entries where !entry.node.isNull {
-      guard let reason = reasons[entry.key] else { continue }
-      problem(entry.keyNode, field: entry.key, "\(quoted(entry.key)) is not supported: \(reason)")
     }
   }
 }

@@ -1,13 +1,21 @@
 /// `toPorts` and `icmps` of a Cilium rule (pkg/policy/api: l4.go, icmp.go, PortRule.Validate).
 extension Decoding {
-  private static let notTerminated = "weir terminates no TLS and reads none"
-  private static let notInDeny = "a deny rule is about peers and ports alone"
   private static let portRuleShape = Shape(
     what: "an entry of `toPorts`", read: ["ports", "rules"],
-    passed: ["terminatingTLS", "originatingTLS", "serverNames", "listener"])
+    unsupported: [
+      "terminatingTLS": "weir terminates no TLS", "originatingTLS": "weir terminates no TLS",
+      "serverNames": "weir reads no TLS", "listener": "weir hands no connection to a Cilium Envoy listener",
+    ])
+  private static let portDenyRuleShape = Shape(
+    what: "an entry of `toPorts` in a deny rule", read: ["ports"],
+    unsupported: ["rules": "a deny rule is about peers and ports alone"])
   private static let portProtocolShape = Shape(what: "a port", read: ["port", "endPort", "protocol"])
   private static let l7RulesShape = Shape(
-    what: "`rules`", read: ["http"], passed: ["kafka", "dns", "l7proto", "l7"])
+    what: "`rules`", read: ["http"],
+    unsupported: [
+      "kafka": "weir judges HTTP alone", "dns": "names are not followed through DNS",
+      "l7proto": "weir judges HTTP alone", "l7": "weir judges HTTP alone",
+    ])
   private static let icmpRuleShape = Shape(what: "an entry of `icmps`", read: ["fields"])
   private static let icmpFieldShape = Shape(what: "an ICMP field", read: ["family", "type"])
 
@@ -26,19 +34,8 @@ extension Decoding {
   }
 
   func ciliumPorts(_ node: YAML.Node, denies: Bool, _ scope: CiliumScope) -> CiliumPolicy.Ports? {
-    guard let fields = fields(node, Decoding.portRuleShape) else { return nil }
-    refuse(
-      denies
-        ? [
-          "rules": Decoding.notInDeny, "terminatingTLS": Decoding.notInDeny,
-          "originatingTLS": Decoding.notInDeny,
-          "serverNames": Decoding.notInDeny, "listener": Decoding.notInDeny,
-        ]
-        : [
-          "terminatingTLS": Decoding.notTerminated, "originatingTLS": Decoding.notTerminated,
-          "serverNames": Decoding.notTerminated,
-          "listener": "weir hands no connection to a Cilium Envoy listener",
-        ], in: fields)
+    let shape = denies ? Decoding.portDenyRuleShape : Decoding.portRuleShape
+    guard let fields = fields(node, shape) else { return nil }
     let rules = denies ? nil : field("rules", of: fields) { l7Rules($0) }
     if scope.selectsNodes, let node = fields["rules"], rules?.judges == true {
       problem(
@@ -61,11 +58,6 @@ extension Decoding {
   /// An empty one asks nothing of requests (createL4Filter).
   private func l7Rules(_ node: YAML.Node) -> (requests: [RequestMatch]?, judges: Bool)? {
     guard let fields = fields(node, Decoding.l7RulesShape) else { return nil }
-    refuse(
-      [
-        "kafka": "weir judges HTTP alone", "dns": "names are not followed through DNS",
-        "l7proto": "weir judges HTTP alone", "l7": "weir judges HTTP alone",
-      ], in: fields)
     let requests = listField("http", of: fields, what: "HTTP rules") { httpRule($0) }
     return (requests.isEmpty ? nil : requests, fields["http"] != nil)
   }
@@ -76,7 +68,8 @@ extension Decoding {
     if judges, let kind, kind != .tcp {
       problem(
         fields["protocol"] ?? node, field: "protocol",
-        "expected TCP beside `rules`, found \(kind.rawValue)\(fields["protocol"] == nil ? ", the default" : "")"
+        "expected TCP beside `rules`, found "
+          + (fields["protocol"] == nil ? "ANY, the default" : kind.rawValue)
       )
     }
     let end = field("endPort", of: fields) { endPort($0) }

@@ -123,8 +123,8 @@ extension Decoding {
     return CiliumKey.entity(term.key).map { .entity($0) }
   }
 
-  /// `endpointSelector`. Endpoints here have no reserved label: to ask for one selects nobody, to ask that one
-  /// is missing is always so.
+  /// `endpointSelector`. Endpoints here have no reserved label: to ask for one selects nobody, to ask that
+  /// one is missing is always so.
   func ciliumSubject(_ node: YAML.Node, _ scope: CiliumScope) -> PeerSelector? {
     guard var terms = terms(node, CiliumKey.fault) else { return nil }
     let asksReserved = terms.contains {

@@ -112,12 +112,12 @@ extension Decoding {
     Kind(apiVersions: ["policy.networking.k8s.io/v1alpha1"], name: "BaselineAdminNetworkPolicy") {
       $0.adminPolicy($1, .baseline)
     },
+    Kind(apiVersions: ["security.istio.io/v1", "security.istio.io/v1beta1"], name: "AuthorizationPolicy") {
+      $0.authorizationPolicy($1)
+    },
     Kind(apiVersions: ["cilium.io/v2"], name: "CiliumNetworkPolicy") { $0.ciliumPolicy($1, .networkPolicy) },
     Kind(apiVersions: ["cilium.io/v2"], name: "CiliumClusterwideNetworkPolicy") {
       $0.ciliumPolicy($1, .clusterwide)
-    },
-    Kind(apiVersions: ["security.istio.io/v1", "security.istio.io/v1beta1"], name: "AuthorizationPolicy") {
-      $0.authorizationPolicy($1)
     },
     Kind(apiVersions: ["weir.dev/v1alpha1"], name: "Workload") { $0.workload($1) },
     Kind(apiVersions: ["weir.dev/v1alpha1"], name: "Proxy") { $0.proxy($1) },

@@ -18,6 +18,8 @@ final class Decoding {
     var passed: Set<String> = []
     /// Documented fields that would change the meaning and are not understood yet.
     var refused: Set<String> = []
+    /// The same, each with the reason.
+    var unsupported: [String: String] = [:]
   }
 
   struct Fields {
@@ -63,7 +65,10 @@ extension Decoding {
       return nil
     }
     for entry in entries where !shape.read.contains(entry.key) && !shape.passed.contains(entry.key) {
-      if shape.refused.contains(entry.key) {
+      if let reason = shape.unsupported[entry.key] {
+        if entry.node.isNull { continue }
+        problem(entry.keyNode, field: entry.key, "\(quoted(entry.key)) is not supported: \(reason)")
+      } else if shape.refused.contains(entry.key) {
         problem(entry.keyNode, field: entry.key, "\(quoted(entry.key)) is not supported by this version")
       } else {
         problem(entry.keyNode, field: entry.key, unknown(entry.key, shape))
@@ -73,7 +78,7 @@ extension Decoding {
   }
 
   private func unknown(_ key: String, _ shape: Shape) -> String {
-    let known = shape.passed.union(shape.read).union(shape.refused)
+    let known = shape.passed.union(shape.read).union(shape.refused).union(shape.unsupported.keys)
     var message = "unknown field \(quoted(key)) in \(shape.what)"
     if let meant = likely(key, among: known) {
       message += "; did you mean \(quoted(meant))?"

@@ -67,7 +67,7 @@ private let ciliumShapes: [(spec: String, rules: Int)] = [
   ),
   ("{endpointSelector: {}, egressDeny: [{toEntities: [all]}]}", 1),
   (
-    "{endpointSelector: {}, egress: [{toEntities: [all]}], enableDefaultDeny: {egress: false, ingress: false}}",
+    "{endpointSelector: {}, egress: [{toEntities: [all]}], enableDefaultDeny: {egress: false}}",
     1
   ),
   (
@@ -84,7 +84,7 @@ private let ciliumShapes: [(spec: String, rules: Int)] = [
 
 private let clusterwideShapes: [(spec: String, rules: Int)] = [
   (
-    "{endpointSelector: {matchLabels: {name: leia}}, ingress: [{fromEndpoints: [{matchLabels: {name: luke}}]}]}",
+    "{endpointSelector: {matchLabels: {name: leia}}, ingress: [{fromEndpoints: [{matchLabels: {a: b}}]}]}",
     1
   ),
   ("{endpointSelector: {matchLabels: {reserved:health: ''}}, ingress: [{fromEntities: [remote-node]}]}", 1),
