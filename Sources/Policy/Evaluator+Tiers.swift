@@ -10,6 +10,10 @@ extension Evaluator {
     var baseline: [AdminPolicy] = []
     /// The subject's ports where Istio sees no requests.
     var plainTCP: Set<UInt16> = []
+
+    var isEmpty: Bool {
+      admin.isEmpty && network.isEmpty && cilium.isEmpty && authorization.isEmpty && baseline.isEmpty
+    }
   }
 
   func selecting(_ subject: Endpoint, _ direction: Direction) -> Selecting {
@@ -30,24 +34,25 @@ extension Evaluator {
   func ruling(_ policies: Selecting, _ question: Question) -> Ruling {
     let admin = judge(policies.admin, question)
     if let admin, admin.verdict == .denied { return admin }
-    let said = families(policies, question, accepted: admin != nil)
-    if let admin { return said.first ?? admin }
-    // Every family that has an opinion must allow.
-    let namespaced =
-      said.first { $0.verdict == .denied } ?? said.first { $0.verdict == .proxied } ?? said.first
-    return namespaced ?? judge(policies.baseline, question) ?? .notSelected
+    let namespaced = families(policies, question, accepted: admin != nil)
+    return namespaced ?? admin ?? judge(policies.baseline, question) ?? .notSelected
   }
 
-  /// What each family of the namespaced tier says, without those that have no opinion.
+  /// The namespaced tier, where every family that has an opinion must allow; nil where none has one.
   /// - Parameter accepted: an Accept of the Admin tier has decided L3 and L4 already. What is left to a
   ///   family are its rules about requests: it says proxied, where they name the flow, or nothing.
-  private func families(_ policies: Selecting, _ question: Question, accepted: Bool) -> [Ruling] {
+  private func families(_ policies: Selecting, _ question: Question, accepted: Bool) -> Ruling? {
     let authorization = judge(policies, question, accepted: accepted)
-    if set.joined {
-      return [joined(policies, question, accepted: accepted), authorization].compactMap { $0 }
-    }
+    if set.joined { return firmer(joined(policies, question, accepted: accepted), authorization) }
     let network = accepted ? nil : judge(policies.network, question)
-    return [network, judge(policies.cilium, question, accepted: accepted), authorization].compactMap { $0 }
+    return firmer(firmer(network, judge(policies.cilium, question, accepted: accepted)), authorization)
+  }
+
+  /// A refusal outweighs proxied, and that an allow; of two alike it is the first.
+  private func firmer(_ a: Ruling?, _ b: Ruling?) -> Ruling? {
+    guard let a, let b else { return a ?? b }
+    if a.verdict == .denied || b.verdict == .allowed { return a }
+    return b.verdict == .denied || a.verdict == .allowed ? b : a
   }
 
   /// NetworkPolicy and Cilium as one union of allows, as Cilium reads both: its deny rules first, then any

@@ -57,7 +57,7 @@ extension Evaluator {
     _ source: Member, _ destination: Member, _ protocol: TransportProtocol, _ port: UInt16
   ) -> String {
     func verdict(_ direction: Direction, _ own: Member, _ other: Member, _ policies: Selecting) -> Verdict {
-      guard let subject = own.subject else { return .allowed }
+      guard let subject = own.subject, !policies.isEmpty else { return .allowed }
       let question = Question(
         direction: direction, subject: subject, addresses: subject.addresses, peer: other.peer,
         protocol: `protocol`, port: port)
