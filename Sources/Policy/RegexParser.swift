@@ -11,7 +11,6 @@ struct RegexParser {
   private var position = 0
   private var flags = Flags()
   private var depth = 0
-  private var names: Set<String> = []
 
   /// Groups within groups; RE2 takes 1000.
   private static let maximumDepth = 250
@@ -188,7 +187,6 @@ extension RegexParser {
       guard !name.isEmpty, name.unicodeScalars.allSatisfy(Self.isWord) else {
         throw fault("a group's name is made of letters, digits and _", at: position)
       }
-      guard names.insert(name).inserted else { throw fault("a group's name stands twice", at: position) }
       position = end + 1
       return true
     }

@@ -40,12 +40,13 @@ extension Envoy {
     condition(match, ignoringCase: false) { ["url_path": ["path": $0]] }
   }
 
-  /// A header that need not be there: a StringMatcher does not match one that is not.
+  /// A header that need not be there: a StringMatcher does not match one that is not. Of one that is sent more
+  /// than once Envoy compares each value by itself, so what is not empty must be said without a `not`.
   private static func value(of name: String, _ match: Match) -> JSON {
-    let isThere: JSON = ["header": ["name": .string(name), "present_match": true]]
     switch match {
-    case .any, .prefix(""), .suffix(""): return isThere
-    case .presence: return all(of: [isThere, ["not_rule": header(name, ["exact": ""])]])
+    case .any, .prefix(""), .suffix(""): return ["header": ["name": .string(name), "present_match": true]]
+    // Any bytes: a dot would not match those that are not UTF-8.
+    case .presence: return header(name, ["safe_regex": ["regex": "\\C+"]])
     default: return condition(match, ignoringCase: false) { header(name, $0) }
     }
   }

@@ -95,7 +95,6 @@ struct LanguageTests {
       ("(?i-)a", "RE2 has no group (?)"),
       ("(?P=n)", "RE2 has no group (?P"), ("(?P<n)", "a group's name has no end"),
       ("(?P<a-b>c)", "a group's name is made"),
-      ("(?P<n>a)(?P<n>b)", "a group's name stands twice"),
       ("é(", "an opening parenthesis has no closing one, at character 2"),
       ("\\pN", "Unicode classes (\\p) are not supported, at character 1"),
       ("[\\P{Greek}]", "Unicode classes (\\P) are"),
