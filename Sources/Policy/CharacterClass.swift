@@ -36,8 +36,8 @@ struct CharacterClass {
     return result
   }
 
-  /// With both cases of each letter of ASCII, and the two characters outside ASCII that Unicode folds to one: the
-  /// Kelvin sign and the long s. nil where the case of other characters would have to be known.
+  /// With both cases of each letter of ASCII, and the two characters outside ASCII that Unicode folds to one:
+  /// the Kelvin sign and the long s. nil where the case of other characters would have to be known.
   var ignoringCase: CharacterClass? {
     guard ranges.allSatisfy({ $0.upperBound < 0x80 }) else { return nil }
     var result = self
@@ -52,7 +52,8 @@ struct CharacterClass {
 
   private func contains(_ point: UInt32) -> Bool { ranges.contains { $0.contains(point) } }
 
-  /// `[:name:]` and the escapes, all about ASCII (RE2 syntax, "ASCII character classes" and "Perl character classes").
+  /// `[:name:]` and the escapes, all about ASCII (RE2 syntax, "ASCII character classes" and "Perl character
+  /// classes").
   static func named(_ name: String) -> CharacterClass? {
     let digit: ClosedRange<UInt32> = 0x30...0x39
     let upper: ClosedRange<UInt32> = 0x41...0x5a
@@ -82,8 +83,8 @@ struct CharacterClass {
   var encodings: [[ClosedRange<UInt8>]] { ranges.flatMap(Self.encodings) }
 
   private static func encodings(_ range: ClosedRange<UInt32>) -> [[ClosedRange<UInt8>]] {
-    // Where all of a length is meant, RE2 is not exact about what is not UTF-8 (Compiler::Add_80_10ffff): overlong
-    // forms and numbers beyond Unicode's pass a `.`, so they pass here.
+    // Where all of a length is meant, RE2 is not exact about what is not UTF-8 (Compiler::Add_80_10ffff):
+    // overlong forms and numbers beyond Unicode's pass a `.`, so they pass here.
     if range.lowerBound <= 0x80, range.upperBound == last {
       let tail: ClosedRange<UInt8> = 0x80...0xbf
       let ascii = range.lowerBound < 0x80 ? [[UInt8(range.lowerBound)...0x7f]] : []

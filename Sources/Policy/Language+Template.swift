@@ -1,9 +1,10 @@
-/// Istio's path templates. Istio writes `*` for `{*}` and `**` for `{**}` (pilot/pkg/security/authz/matcher/template.go)
-/// and Envoy makes a regular expression of that, which must match the whole path without query and fragment
-/// (source/extensions/path/uri_template_lib).
+/// Istio's path templates. Istio writes `*` for `{*}` and `**` for `{**}`
+/// (pilot/pkg/security/authz/matcher/template.go) and Envoy makes a regular expression of that, which must
+/// match the whole path without query and fragment (source/extensions/path/uri_template_lib).
 extension Language {
-  /// A segment's characters: RFC 3986 `pchar` without `*`.
-  private static let segment = "a-zA-Z0-9._~%!$&'()+,;:@=\\-"
+  /// What an operator takes of a segment: RFC 3986 `pchar`. In the template itself `*` cannot stand for
+  /// itself.
+  private static let segment = "*a-zA-Z0-9._~%!$&'()+,;:@=\\-"
 
   private enum Part {
     case literal(String)

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// The set of texts a Match stands for, as an automaton over bytes: what matches is decided in time linear in the
-/// text, and what two of them have in common can be reasoned about (`representatives`).
+/// The set of texts a Match stands for, as an automaton over bytes: what matches is decided in time linear in
+/// the text, and what two of them have in common can be reasoned about (`representatives`).
 struct Language: Sendable {
   let automaton: Automaton
   private let match: Match
@@ -12,8 +12,8 @@ struct Language: Sendable {
     automaton = Automaton(Self.pattern(match, ignoringCase: false))
   }
 
-  /// `ignoringCase` is about exact, prefix and suffix, and about the letters of ASCII, as in Envoy's StringMatcher; a
-  /// regular expression says itself what it ignores.
+  /// `ignoringCase` is about exact, prefix and suffix, and about the letters of ASCII, as in Envoy's
+  /// StringMatcher; a regular expression says itself what it ignores.
   func matches(_ text: String, ignoringCase: Bool = false) -> Bool {
     automaton(ignoringCase: ignoringCase).matches(text.utf8)
   }
@@ -42,8 +42,8 @@ struct Language: Sendable {
     }
   }
 
-  /// nil, or what RE2 refuses in a regular expression, or what it has and this does not: Unicode classes, `(?i)` over
-  /// characters outside ASCII, `\C`.
+  /// nil, or what RE2 refuses in a regular expression, or what it has and this does not: Unicode classes,
+  /// `(?i)` over characters outside ASCII, `\C`.
   static func fault(inRegex text: String) -> String? {
     do throws(LanguageFault) {
       let pattern = try RegexParser.pattern(text)

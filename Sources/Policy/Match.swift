@@ -112,8 +112,8 @@ extension HeaderMatch {
 }
 
 extension Request {
-  /// A header as Envoy's header matchers see it: the parts of the request line are headers, too, and Host is another
-  /// name of `:authority`.
+  /// A header as Envoy's header matchers see it: the parts of the request line are headers, too, and Host is
+  /// another name of `:authority`.
   func value(of name: String) -> String? {
     switch name {
     case ":method": method

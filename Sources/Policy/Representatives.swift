@@ -1,9 +1,9 @@
-/// Reasoning about several languages at once: one text for every combination of memberships that is possible. Found by
-/// a search over the product of their automata, so nothing that can be told apart is missed.
+/// Reasoning about several languages at once: one text for every combination of memberships that is possible.
+/// Found by a search over the product of their automata, so nothing that can be told apart is missed.
 extension Language {
   /// - Parameter limit: of states of the product.
-  /// - Returns: the shortest text of each combination, in printable ASCII where there is such a text; nil beyond the
-  ///   limit.
+  /// - Returns: the shortest text of each combination, in printable ASCII where there is such a text; nil
+  ///   beyond the limit.
   static func representatives(
     of languages: [Language], ignoringCase: Bool = false, limit: Int
   ) -> [(text: String, members: [Bool])]? {

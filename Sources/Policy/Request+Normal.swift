@@ -1,9 +1,10 @@
-/// The form in which a proxy judges a request, with the bootstrap's `normalize_path`: what the stock Envoy 1.40 does with
-/// HTTP/1.1 (googleurl's path canonicalizer, and before it the parameters of dot segments cut off). Shown by LiveTests.
+/// The form in which a proxy judges a request, with the bootstrap's `normalize_path`: what the stock Envoy
+/// 1.40 does with HTTP/1.1 (googleurl's path canonicalizer, and before it the parameters of dot segments cut
+/// off). Shown by VerdictTests.
 extension Request {
-  /// A target with scheme and host is taken apart; backslashes in the path become slashes, dot segments are resolved,
-  /// unreserved characters decoded and those that no URL may have encoded. `//`, `%2F` and the query stay as they are.
-  /// Names of headers are in lower case, values without the space around them.
+  /// A target with scheme and host is taken apart; backslashes in the path become slashes, dot segments are
+  /// resolved, unreserved characters decoded and those that no URL may have encoded. `//`, `%2F` and the
+  /// query stay as they are. Names of headers are in lower case, values without the space around them.
   public var normalized: Request {
     var request = self
     request.host = Self.trimmed(host)
@@ -18,7 +19,7 @@ extension Request {
     }
     request.headers = [:]
     for (name, value) in headers.sorted(by: { $0.key < $1.key }) {
-      // One that is sent twice is one with both values.
+      // Two spellings of a name; Envoy compares each value by itself, which one text cannot say.
       let before = request.headers[name.lowercased()].map { $0 + "," } ?? ""
       request.headers[name.lowercased()] = before + Self.trimmed(value)
     }
@@ -73,13 +74,13 @@ extension Request {
 
   private static func canonical(_ path: [UInt8]) -> [UInt8] {
     var output: [UInt8] = []
-    /// The last `%` that begins no escape.
+    // The last `%` that begins no escape.
     var stray: Int?
     var index = 0
 
-    /// A slash or the end stands there.
+    // A slash or the end stands there.
     func ends(_ index: Int) -> Bool { index >= path.count || path[index] == 0x2f || path[index] == 0x5c }
-    /// How many bytes a dot takes there: 1, 3 encoded, or 0.
+    // How many bytes a dot takes there: 1, 3 encoded, or 0.
     func dot(_ index: Int) -> Int {
       guard index < path.count else { return 0 }
       if path[index] == UInt8(ascii: ".") { return 1 }

@@ -1,6 +1,6 @@
-/// Requests that stand for all requests that some rules can tell apart: one for every combination of answers that the
-/// rules' lists can give. They are in the form in which a proxy judges them, and none is refused before the rules but
-/// for a method that HTTP/1.1 does not know where the rules name one.
+/// Requests that stand for all requests that some rules can tell apart: one for every combination of answers
+/// that the rules' lists can give. They are in the form in which a proxy judges them, and none is refused
+/// before the rules but for a method that HTTP/1.1 does not know where the rules name one.
 ///
 /// Not among them are paths that only an encoded request has in that form, `/..;x` from `/%2e%2e;x`.
 public struct RequestSpace: Sendable {
@@ -50,8 +50,8 @@ public struct RequestSpace: Sendable {
     }
   }
 
-  /// One number below each count: all of them, or up to the limit first those that differ from the first in one
-  /// number.
+  /// One number below each count: all of them, or up to the limit first those that differ from the first in
+  /// one number.
   private static func choices(_ counts: [Int], limit: Int) -> (choices: [[Int]], isWhole: Bool) {
     var total = 1
     for count in counts { total = min(limit + 1, total * count) }

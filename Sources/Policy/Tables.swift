@@ -1,7 +1,7 @@
 import CDatapath
 
-/// The entries of one generation, as the kernel half reads them (each table is described in wire.h), and what the
-/// proxies are told beside them. Made by `compile`; deterministic for the same set and numbers.
+/// The entries of one generation, as the kernel half reads them (each table is described in wire.h), and what
+/// the proxies are told beside them. Made by `compile`; deterministic for the same set and numbers.
 public struct Tables: Sendable {
   public var workloads: [(key: UInt64, value: weir_workload)] = []
   public var addresses: [(key: weir_address_key, value: weir_address)] = []
@@ -16,8 +16,8 @@ public struct Tables: Sendable {
   public init() {}
 }
 
-/// One rule for a proxy: requests from these identities to this target are allowed where all of `require` hold and none of
-/// `unless` matches. A request that no L7Rule allows is refused.
+/// One rule for a proxy: requests from these identities to this target are allowed where all of `require`
+/// hold and none of `unless` matches. A request that no L7Rule allows is refused.
 public struct L7Rule: Sendable, Hashable {
   /// The deciding rule's full name, for logs: `AuthorizationPolicy shop/api rules[0]`.
   public var name: String

@@ -28,9 +28,9 @@ extension Envoy {
   /// much for this many connections.
   private static let bufferLimit = 262_144
 
-  /// Envoy refuses a regular expression of more than 100 steps unless it is told otherwise. This is Istio's number;
-  /// `Language` refuses what comes near it.
-  private static let regexLimit: JSON = ["re2.max_program_size.error_level": 32768]
+  /// Envoy refuses a regular expression of more than 100 steps unless it is told otherwise, and with it all
+  /// rules. What RE2 itself cannot take the decoder has refused.
+  private static let regexLimit: JSON = ["re2.max_program_size.error_level": 100_000]
 
   private static var connectionLimit: JSON {
     [
@@ -182,7 +182,8 @@ extension Envoy {
             "milliseconds": "%DURATION%",
             "verdict": .string("%\(rbac)enforced_engine_result)%"),
             "rule": .string("%\(rbac)enforced_effective_policy_id)%"),
-            // Of AUDIT and dry-run rules, and of all rules with `--audit`; null where nothing is only watched.
+            // Of AUDIT and dry-run rules, and of all rules with `--audit`; null where nothing is only
+            // watched.
             "shadowVerdict": .string("%\(rbac)shadow_engine_result)%"),
             "shadowRule": .string("%\(rbac)shadow_effective_policy_id)%"),
           ]

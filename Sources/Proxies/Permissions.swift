@@ -1,8 +1,8 @@
 import Policy
 
-/// How the parts of a request are matched is the choice of the policies' own projects, so that a file means the
-/// same: `:method` as it is, `:authority` without regard to case and with a port if the client sent one, the path
-/// without query and fragment for Istio and `:path` whole for Cilium.
+/// How the parts of a request are matched is the choice of the policies' own projects, so that a file means
+/// the same: `:method` as it is, `:authority` without regard to case and with a port if the client sent one,
+/// the path without query and fragment for Istio and `:path` whole for Cilium.
 extension Envoy {
   static func request(_ match: RequestMatch) -> JSON {
     let lists = [
@@ -40,8 +40,8 @@ extension Envoy {
     condition(match, ignoringCase: false) { ["url_path": ["path": $0]] }
   }
 
-  /// A header that need not be there: a StringMatcher does not match one that is not. Of one that is sent more
-  /// than once Envoy compares each value by itself, so what is not empty must be said without a `not`.
+  /// A header that need not be there: a StringMatcher does not match one that is not. Of one that is sent
+  /// more than once Envoy compares each value by itself, so what is not empty must be said without a `not`.
   private static func value(of name: String, _ match: Match) -> JSON {
     switch match {
     case .any, .prefix(""), .suffix(""): return ["header": ["name": .string(name), "present_match": true]]

@@ -6,8 +6,8 @@ extension Envoy {
   /// (`extension_config_discovery.http_filter.l7policy.version_text`) once it has taken the rules.
   ///
   /// `shadow` refuses nothing: the access log names the first of them that matches a request (`shadowVerdict`
-  /// denied, `shadowRule`), which is how AUDIT policies and dry-run ones are reported. A dry-run ALLOW policy is
-  /// a rule that requires nothing, unless what the policy allows.
+  /// denied, `shadowRule`), which is how AUDIT policies and dry-run ones are reported. A dry-run ALLOW policy
+  /// is a rule that requires nothing, unless what the policy allows.
   ///
   /// With `audit` every request passes, and the access log says of each what `rules` would have done
   /// (`shadowVerdict`, `shadowRule`). Envoy has one shadow, so `shadow` is not told then.

@@ -100,7 +100,7 @@ struct LanguageTests {
       ("[\\P{Greek}]", "Unicode classes (\\P) are"),
       ("\\C", "\\C (any byte) is not supported"),
       ("(?i)é", "(?i) over characters outside ASCII is not supported"),
-      ("((\\w{100}){9}[^a]{1000}){1}[é-😀]{1000}", "is too large"),
+      ("[^a]{1000}[^b]{1000}[^c]{1000}[é-😀]{1000}", "is too large"),
       (
         String(repeating: "(", count: 300) + String(repeating: ")", count: 300),
         "groups within more than 250 groups"
@@ -136,11 +136,11 @@ struct LanguageTests {
     "A path template's {*} is one segment of RFC 3986 characters, {**} zero or more of them",
     arguments: [
       (
-        "/foo/{*}", ["/foo/bar", "/foo/a%2Fb", "/foo/a=b"],
-        ["/foo/", "/foo", "/foo/a/b", "/foo/a*b", "/foo/[x]"]
+        "/foo/{*}", ["/foo/bar", "/foo/a%2Fb", "/foo/a=b", "/foo/a*b"],
+        ["/foo/", "/foo", "/foo/a/b", "/foo/[x]"]
       ),
       ("/{*}/bar", ["/a/bar"], ["//bar", "/a/b/bar", "/bar"]),
-      ("/foo/{**}", ["/foo/", "/foo/a", "/foo/a/b/", "/foo//"], ["/foo", "/foobar", "/foo/*"]),
+      ("/foo/{**}", ["/foo/", "/foo/a", "/foo/a/b/", "/foo//"], ["/foo", "/foobar", "/foo/[x]"]),
       ("/{**}/x", ["//x", "/a/x", "/a/b/x"], ["/x", "/a/xx"]),
       ("/{*}/a/{**}", ["/x/a/", "/x/a/b/c"], ["/x/a"]),
       ("/{**}", ["/", "/a", "/a/b"], ["", "/a?b"]), ("/{*}/", ["/a/"], ["/a"]),
