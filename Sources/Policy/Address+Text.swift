@@ -40,12 +40,15 @@ extension IPAddress: CustomStringConvertible {
   }
 
   private static func v4(_ bytes: ArraySlice<UInt8>) -> IPAddress? {
-    let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard parts.count == 4 else { return nil }
     var value: UInt32 = 0
-    for part in parts {
-      guard let octet = decimal(part, atMost: 255) else { return nil }
+    var rest = bytes
+    for part in 0..<4 {
+      let end = rest.firstIndex(of: UInt8(ascii: ".")) ?? rest.endIndex
+      guard (end < rest.endIndex) == (part < 3), let octet = decimal(rest[..<end], atMost: 255) else {
+        return nil
+      }
       value = value << 8 | UInt32(octet)
+      rest = rest[min(end + 1, rest.endIndex)...]
     }
     return IPAddress(v4: value)
   }

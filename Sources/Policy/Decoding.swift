@@ -15,11 +15,28 @@ final class Decoding {
     var what: String
     var read: [String]
     /// Documented fields that do not matter here: taken as they are.
-    var passed: Set<String> = []
+    var passed: Set<String>
     /// Documented fields that would change the meaning and are not understood yet.
-    var refused: Set<String> = []
+    var refused: Set<String>
     /// The same, each with the reason.
-    var unsupported: [String: String] = [:]
+    var unsupported: [String: String]
+    /// `read` and `passed` by their length: what nearly every key is found in without hashing.
+    private var known: [[String]]
+
+    init(
+      what: String, read: [String], passed: Set<String> = [], refused: Set<String> = [],
+      unsupported: [String: String] = [:]
+    ) {
+      self.what = what
+      self.read = read
+      self.passed = passed
+      self.refused = refused
+      self.unsupported = unsupported
+      known = Array(repeating: [], count: 64)
+      for name in read + passed.sorted() { known[name.utf8.count & 63].append(name) }
+    }
+
+    func knows(_ key: String) -> Bool { known[key.utf8.count & 63].contains(key) }
   }
 
   struct Fields {
@@ -28,8 +45,11 @@ final class Decoding {
 
     /// null is the same as absent, as in the API.
     subscript(name: String) -> YAML.Node? {
-      guard let node = entries.first(where: { $0.key == name })?.node, !node.isNull else { return nil }
-      return node
+      let length = name.utf8.count
+      for entry in entries where entry.key.utf8.count == length && entry.key == name {
+        return entry.node.isNull ? nil : entry.node
+      }
+      return nil
     }
   }
 
@@ -64,7 +84,7 @@ extension Decoding {
       expected(shape.what + " (a mapping)", node)
       return nil
     }
-    for entry in entries where !shape.read.contains(entry.key) && !shape.passed.contains(entry.key) {
+    for entry in entries where !shape.knows(entry.key) {
       if let reason = shape.unsupported[entry.key] {
         if entry.node.isNull { continue }
         problem(entry.keyNode, field: entry.key, "\(quoted(entry.key)) is not supported: \(reason)")
@@ -96,11 +116,13 @@ extension Decoding {
   }
 
   func required<T>(_ name: String, of fields: Fields, _ read: (YAML.Node) -> T?) -> T? {
-    guard fields[name] != nil else {
+    guard let node = fields[name] else {
       problem(fields.node, field: name, "\(quoted(name)) is required")
       return nil
     }
-    return field(name, of: fields, read)
+    path.steps.append(.key(name))
+    defer { path.steps.removeLast() }
+    return read(node)
   }
 
   /// Every item that reads; an item that does not has told so.

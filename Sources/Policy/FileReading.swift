@@ -5,6 +5,32 @@ final class FileReading: Sendable {
   let problems: [Problem]
 
   init(file: String, bytes: [UInt8]) {
+    let decoding = FileReading.quick(file, bytes) ?? FileReading.whole(file, bytes)
+    problems = decoding.findings.problems
+    claims = decoding.claims
+    // Nothing of a file with a problem is used.
+    objects = problems.isEmpty ? decoding.objects : Objects()
+  }
+
+  /// nil: to be read by libyaml.
+  private static func quick(_ file: String, _ bytes: [UInt8]) -> Decoding? {
+    guard bytes.withUnsafeBufferPointer(YAML.Quick.Cursor.isOrdinary) else { return nil }
+    let decoding = Decoding(Findings(file: file, bytes: bytes))
+    return (bytes + YAML.Quick.Cursor.padding).withUnsafeBufferPointer { padded in
+      guard let base = padded.baseAddress else { return nil }
+      do throws(YAML.Quick.Declined) {
+        var quick = YAML.Quick(base, count: bytes.count)
+        while let document = try quick.next() {
+          if !document.isNull { decoding.object(document) }
+        }
+        return decoding
+      } catch {
+        return nil
+      }
+    }
+  }
+
+  private static func whole(_ file: String, _ bytes: [UInt8]) -> Decoding {
     let bytes = YAML.joinSurrogates(bytes)
     let findings = Findings(file: file, bytes: bytes)
     let decoding = Decoding(findings)
@@ -19,17 +45,7 @@ final class FileReading: Sendable {
     } catch {
       findings.add(error)
     }
-    problems = findings.problems
-    claims = decoding.claims
-    // Nothing of a file with a problem is used.
-    objects = problems.isEmpty ? decoding.objects : Objects()
-  }
-
-  /// A file that could not be read.
-  init(_ problem: Problem) {
-    problems = [problem]
-    claims = []
-    objects = Objects()
+    return decoding
   }
 
   private static func requireText(_ bytes: [UInt8], _ findings: Findings) throws(Problem) {

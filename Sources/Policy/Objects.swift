@@ -8,7 +8,9 @@ struct Objects: Sendable {
   var proxies: [Proxy] = []
   var networkPolicies: [NetworkPolicy] = []
   var adminPolicies: [AdminPolicy] = []
+  /// One object may be several policies.
   var ciliumPolicies: [CiliumPolicy] = []
+  private var ciliumObjects = 0
   var authorizationPolicies: [AuthorizationPolicy] = []
 
   var inventoryCount: Int {
@@ -16,7 +18,7 @@ struct Objects: Sendable {
   }
 
   var policyCount: Int {
-    networkPolicies.count + adminPolicies.count + ciliumPolicies.count + authorizationPolicies.count
+    networkPolicies.count + adminPolicies.count + ciliumObjects + authorizationPolicies.count
   }
 
   mutating func add(_ object: Object) {
@@ -29,7 +31,9 @@ struct Objects: Sendable {
     case .proxy(let proxy): proxies.append(proxy)
     case .networkPolicy(let policy): networkPolicies.append(policy)
     case .adminPolicy(let policy): adminPolicies.append(policy)
-    case .ciliumPolicies(let specs): ciliumPolicies += specs
+    case .ciliumPolicies(let specs):
+      ciliumPolicies += specs
+      ciliumObjects += 1
     case .authorizationPolicy(let policy): authorizationPolicies.append(policy)
     }
   }

@@ -33,13 +33,13 @@ enum Syntax {
 
   /// `[prefix/]name`: label and annotation keys.
   static func labelKey(_ text: String) -> String? {
-    let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-    let right: Bool
-    switch parts.count {
-    case 1: right = isQualifiedName(parts[0])
-    case 2: right = isSubdomain(parts[0]) && isQualifiedName(parts[1])
-    default: right = false
-    }
+    let bytes = text.utf8[...]
+    let right =
+      if let slash = bytes.firstIndex(of: UInt8(ascii: "/")) {
+        isSubdomain(bytes[..<slash]) && isQualifiedName(bytes[bytes.index(after: slash)...])
+      } else {
+        isQualifiedName(bytes)
+      }
     return right
       ? nil
       : "expected a label key ([DNS-SUBDOMAIN/]NAME; NAME of letters, digits, '-', '_' and '.', a letter or "
@@ -82,10 +82,20 @@ enum Syntax {
       && bytes.allSatisfy { isLowerAlphanumeric($0) || $0 == UInt8(ascii: "-") }
   }
 
+  /// Labels with dots between them.
   private static func isSubdomain(_ bytes: Substring.UTF8View) -> Bool {
     guard bytes.count <= 253 else { return false }
-    return bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-      .allSatisfy { isLabel($0, atMost: 253) }
+    // What stands before: a dot, a hyphen, or a letter or digit.
+    var former = UInt8(ascii: ".")
+    for byte in bytes {
+      switch byte {
+      case UInt8(ascii: "."): guard isLowerAlphanumeric(former) else { return false }
+      case UInt8(ascii: "-"): guard former != UInt8(ascii: ".") else { return false }
+      default: guard isLowerAlphanumeric(byte) else { return false }
+      }
+      former = byte
+    }
+    return isLowerAlphanumeric(former)
   }
 
   private static func isQualifiedName(_ bytes: Substring.UTF8View) -> Bool {

@@ -11,8 +11,36 @@ extension YAML {
     case UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
       // No number that is meant as one is longer.
       guard text.count <= 400 else { return .string }
+      if let value = smallDecimal(text) { return .integer(value) }
+      // An address, a block, a date.
+      guard text.allSatisfy(isOfNumbers), text.count(where: { $0 == UInt8(ascii: ".") }) < 2 else {
+        return .string
+      }
       return number(text.filter { $0 != UInt8(ascii: "_") }[...]) ?? special(text)
     default: return .string
+    }
+  }
+
+  /// Digits, the first of them no 0 unless it is the only one: nearly every number.
+  private static func smallDecimal(_ text: UnsafeBufferPointer<UInt8>) -> Int64? {
+    guard text.count <= 18, text.count == 1 || text[0] != UInt8(ascii: "0") else { return nil }
+    var value: Int64 = 0
+    for byte in text {
+      guard byte &- 0x30 < 10 else { return nil }
+      value = value * 10 + Int64(byte &- 0x30)
+    }
+    return value
+  }
+
+  /// Whether a number, `.inf` or `.nan` may have it.
+  private static func isOfNumbers(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+      UInt8(ascii: "A")...UInt8(ascii: "F"), UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "-"),
+      UInt8(ascii: "_"), UInt8(ascii: "x"), UInt8(ascii: "X"), UInt8(ascii: "o"), UInt8(ascii: "O"),
+      UInt8(ascii: "i"), UInt8(ascii: "I"), UInt8(ascii: "n"), UInt8(ascii: "N"):
+      true
+    default: false
     }
   }
 
