@@ -89,18 +89,19 @@ import Testing
     #expect(try json(small) == #"{"endpoints":["a/b"],"ports":{"80/TCP":{"a/b":{"a/b":"self"}}}}"#)
   }
 
-  @Test func `a matrix says what egress and ingress say one by one`() {
+  @Test func `a matrix says what egress and ingress say one by one`() throws {
     for seed in UInt64(1)...10 {
       let evaluator = RandomWorld(seed: seed).world.evaluator
       let rows = evaluator.matrix(ports: [(.tcp, 80)], outside: []).ports["80/TCP"] ?? [:]
       for (from, row) in rows {
         for (to, word) in row where from != to {
-          let leaving = evaluator.egress(flow(from, to)).verdict
-          let entering = evaluator.ingress(flow(from, to)).verdict
+          let flow = Flow(from: try Party(from), to: try Party(to), protocol: .tcp, port: 80)
+          let leaving = evaluator.egress(flow).verdict
+          let entering = evaluator.ingress(flow).verdict
           let want =
             leaving == .denied
             ? (entering == .denied ? "denied-both" : "denied-egress")
-            : entering == .denied ? "denied-ingress" : entering.rawValue
+            : entering == .denied ? "denied-ingress" : entering == .allowed ? leaving.rawValue : entering.rawValue
           #expect(word == want)
         }
       }
