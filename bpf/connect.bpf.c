@@ -204,10 +204,13 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 	if (verdict == WEIR_DENIED &&
 	    refuse(&decision, flow, 0, decision.direction == WEIR_INGRESS ? EACCES : EPERM) == REFUSE)
 		return REFUSE;
-	if (verdict == WEIR_PROXIED && !now.audit) {
-		if (!find_turn(ctx, now.generation, flow, decision.ruling.proxy, turned))
-			return refuse(&decision, flow, WEIR_REASON_NO_PROXY, ECONNREFUSED);
-		redirected = 1;
+	if (verdict == WEIR_PROXIED) {
+		if (find_turn(ctx, now.generation, flow, decision.ruling.proxy, turned))
+			redirected = 1;
+		else if (refuse(&decision, flow, WEIR_REASON_NO_PROXY, ECONNREFUSED) == REFUSE)
+			return REFUSE;
+		else
+			verdict = WEIR_DENIED; /* told, and let go for the audit's sake */
 	}
 	if (!flow->source.owner && !redirected)
 		return PASS; /* nobody's socket: nothing to keep */

@@ -31,24 +31,29 @@ extension Compilation {
   }
 
   mutating func writeRules(_ asking: Requesting, _ pairs: Pairs, _ asked: [Int: UInt16]) {
-    for proxy in set.proxies.keys { tables.l7[proxy] = [] }
+    for proxy in set.proxies.keys {
+      tables.l7[proxy] = []
+      tables.shadows[proxy] = []
+    }
     let sources = askingSources(asking)
-    var known: [Int: [L7Rule]] = [:]
+    var known: [Int: [Group]] = [:]
     for (number, local) in locals.enumerated() {
       guard let target = asking.targets[local.endpoint.name], let proxy = set.proxy(for: local.endpoint)
       else { continue }
       let subject = asking.subjects.ofLocal[number]
-      let rules = known[subject] ?? rules(groups(number, sources, asking))
+      let groups = known[subject] ?? groups(number, sources, asking)
       // What sources ask depends on the destination.
-      if sources.isEmpty { known[subject] = rules }
-      tables.l7[proxy.name, default: []] += rules.map { rule in
-        var rule = rule
-        rule.target = target
-        return rule
-      }
+      if sources.isEmpty { known[subject] = groups }
+      tell(proxy.name, groups, target)
     }
     writeAskedAtSource(pairs, asked)
-    for (proxy, rules) in tables.l7 { tables.l7[proxy] = Self.withUniqueNames(rules) }
+    tables.l7 = tables.l7.mapValues(Self.withUniqueNames)
+    tables.shadows = tables.shadows.mapValues(Self.withUniqueNames)
+  }
+
+  private mutating func tell(_ proxy: Name, _ groups: [Group], _ target: UInt16) {
+    tables.l7[proxy, default: []] += rules(groups, target, \.drafts)
+    tables.shadows[proxy, default: []] += rules(groups, target, \.shadows)
   }
 
   /// The flows where only the source's policy asks about requests.
@@ -57,11 +62,7 @@ extension Compilation {
     for (position, target) in asked.sorted(by: { $0.key < $1.key }) {
       let function = pairs.functions.all[position]
       guard let decision = function.firstProxied, let proxy = names[UInt32(decision.proxy)] else { continue }
-      tables.l7[proxy, default: []] += rules([Group(steps: RequestSteps([function]))]).map { rule in
-        var rule = rule
-        rule.target = target
-        return rule
-      }
+      tell(proxy, [Group(steps: RequestSteps([function]))], target)
     }
   }
 
@@ -125,7 +126,10 @@ extension Compilation {
     return groups
   }
 
-  private func rules(_ groups: [Group]) -> [L7Rule] {
+  private func rules(
+    _ groups: [Group], _ target: UInt16,
+    _ drafts: (RequestSteps) -> [(draft: RequestSteps.Draft, ports: [ClosedRange<UInt16>])]
+  ) -> [L7Rule] {
     struct Key: Hashable {
       var draft: RequestSteps.Draft
       var ports: [ClosedRange<UInt16>]
@@ -134,7 +138,7 @@ extension Compilation {
     var order: [Key] = []
     var members: [Key: [Int]] = [:]
     for (number, group) in groups.enumerated() {
-      for (draft, ports) in group.steps.drafts {
+      for (draft, ports) in drafts(group.steps) {
         let key = Key(draft: draft, ports: ports)
         if members[key] == nil { order.append(key) }
         members[key, default: []].append(number)
@@ -147,7 +151,7 @@ extension Compilation {
       let outside: Set<UInt32> = numbers.contains(0) && !everybody ? [0] : []
       let identities = everybody ? [] : numbers.reduce(into: outside) { $0.formUnion(groups[$1].identities) }
       return L7Rule(
-        name: evaluator.name(key.draft.rule).description, target: 0,
+        name: evaluator.name(key.draft.rule).description, target: target,
         identities: everybody ? nil : identities.sorted(),
         ports: key.ports == [0...UInt16.max] ? nil : key.ports, require: key.draft.require,
         unless: key.draft.unless)

@@ -158,9 +158,11 @@ struct Compilation {
       case .proxied: WEIR_PROXIED
       }
     return weir_ruling(
-      rule: decision.rule.map { numbers.rule(evaluator.name($0)) } ?? 0, shadow: 0,
+      rule: decision.rule.map { numbers.rule(evaluator.name($0)) } ?? 0,
+      shadow: decision.shadow.map { numbers.rule(evaluator.name($0)) } ?? 0,
       target: decision.verdict == .proxied ? target : 0, verdict: UInt8(verdict.rawValue),
-      reason: decision.reason.rawValue, proxy: decision.proxy, shadow_reason: 0, pad: (0, 0))
+      reason: decision.reason.rawValue, proxy: decision.proxy,
+      shadow_reason: decision.shadowReason.rawValue, pad: (0, 0))
   }
 }
 

@@ -22,6 +22,7 @@ final class FileReading: Sendable {
         var quick = YAML.Quick(base, count: bytes.count)
         while let document = try quick.next() {
           if !document.isNull { decoding.object(document) }
+          if decoding.findings.isFull { break }
         }
         return decoding
       } catch {
@@ -40,6 +41,7 @@ final class FileReading: Sendable {
         var parser = YAML.Parser(buffer, findings: findings)
         while let document = try parser.next() {
           if !document.isNull { decoding.object(document) }
+          if decoding.findings.isFull { break }
         }
       }
     } catch {

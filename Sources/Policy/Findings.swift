@@ -50,6 +50,9 @@ final class Findings {
     self.bytes = bytes
   }
 
+  /// What more is found is not listed: there is no use in looking on.
+  var isFull: Bool { problems.count > Findings.limit }
+
   func problem(line: Int, column: Int, _ path: FieldPath, _ message: String) -> Problem {
     Problem(file: file, line: line, column: column, field: path.description, message: message)
   }

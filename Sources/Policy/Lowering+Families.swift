@@ -125,6 +125,22 @@ extension Lowering {
     return authorization
   }
 
+  mutating func shadows(_ key: Key) -> [Side.Shadow] {
+    key.shadows.map { number in
+      let policy = evaluator.authorizationPolicies[number]
+      var reference = RuleReference(family: .authorization, policy: number, direction: .ingress)
+      var shadow = Side.Shadow(action: policy.action, items: [], rule: reference)
+      for (index, rule) in policy.rules.enumerated() {
+        reference.rule = index
+        shadow.items += items(rule, reference, key, plain: false)
+        if policy.action != .allow, !key.plain.isEmpty, asksOnly(rule) {
+          shadow.items += items(rule, reference, key, plain: true)
+        }
+      }
+      return shadow
+    }
+  }
+
   /// At most one item: none where the rule can never match. One that asks about requests does not match on the ports
   /// where they cannot be seen.
   /// - Parameter plain: only on those ports, and without what it asks of requests: so a DENY rule is taken there.

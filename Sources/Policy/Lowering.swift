@@ -12,6 +12,8 @@ struct Lowering {
     var egress = Policies()
     var ingress = Policies()
     var authorization: [Int] = []
+    /// AUDIT and dry-run.
+    var shadows: [Int] = []
     /// The ports that names in ingress rules stand for.
     var serving: [NamedPort] = []
     /// Where its requests cannot be read.
@@ -67,10 +69,12 @@ struct Lowering {
         if !policy.egress.isEmpty { key.egress.baseline.append(number) }
       }
     }
-    for (number, policy) in evaluator.authorizationPolicies.enumerated() where policy.decides {
+    for (number, policy) in evaluator.authorizationPolicies.enumerated() {
       let everywhere = policy.name.namespace == AuthorizationPolicy.rootNamespace
       for namespace in everywhere ? index.namespaces : [policy.name.namespace] {
-        each(index.select(policy.selector, in: namespace)) { $0.authorization.append(number) }
+        each(index.select(policy.selector, in: namespace)) { key in
+          if policy.decides { key.authorization.append(number) } else { key.shadows.append(number) }
+        }
       }
     }
     for position in keys.indices { complete(&keys[position], locals[position].endpoint, proxies) }
@@ -83,7 +87,7 @@ struct Lowering {
     key.serving = serving(key, endpoint)
     let network = !(key.ingress.network + key.egress.network).isEmpty
     if network || !(key.ingress.cilium + key.egress.cilium).isEmpty { key.node = endpoint.node }
-    let rules = key.authorization.flatMap { evaluator.authorizationPolicies[$0].rules }
+    let rules = (key.authorization + key.shadows).flatMap { evaluator.authorizationPolicies[$0].rules }
     if rules.contains(where: { $0.when.contains { if case .destination = $0 { true } else { false } } }) {
       key.addresses = endpoint.addresses
     }
@@ -139,6 +143,7 @@ struct Lowering {
     side.cilium = cilium(policies.cilium, direction, key)
     if direction == .ingress {
       side.authorization = authorization(key.authorization, key)
+      side.shadows = shadows(key)
       side.proxy = key.proxy
     }
     if let node = key.node, side.network != nil || (side.cilium != nil && direction == .ingress) {

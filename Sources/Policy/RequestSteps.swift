@@ -41,15 +41,28 @@ struct RequestSteps: Hashable {
     var unless: [RequestMatch]
   }
 
-  /// Every draft with the ports where it holds, in the order of ports and rules.
+  /// What is enforced.
   var drafts: [(draft: Draft, ports: [ClosedRange<UInt16>])] {
+    drafts { requests in
+      requests.alternatives.map { Draft(rule: $0.rule, require: $0.require, unless: requests.unless) }
+    }
+  }
+
+  /// What is only reported.
+  var shadows: [(draft: Draft, ports: [ClosedRange<UInt16>])] {
+    drafts { requests in
+      requests.shadows.map { Draft(rule: $0.rule, require: $0.require, unless: $0.unless) }
+    }
+  }
+
+  /// Every draft with the ports where it holds, in the order of ports and rules.
+  private func drafts(_ of: (Requests) -> [Draft]) -> [(draft: Draft, ports: [ClosedRange<UInt16>])] {
     var order: [Draft] = []
     var ports: [Draft: [ClosedRange<UInt16>]] = [:]
     for (index, step) in steps.enumerated() {
       guard let requests = step.requests else { continue }
       let end = index + 1 < steps.count ? steps[index + 1].start - 1 : UInt16.max
-      for alternative in requests.alternatives {
-        let draft = Draft(rule: alternative.rule, require: alternative.require, unless: requests.unless)
+      for draft in of(requests) {
         var ranges = ports[draft] ?? []
         if ranges.isEmpty { order.append(draft) }
         if let last = ranges.last, last.upperBound + 1 == step.start {

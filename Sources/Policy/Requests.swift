@@ -7,9 +7,18 @@ struct Requests: Hashable {
     var require: [[RequestMatch]]
   }
 
+  /// A rule of a policy that is not enforced: it would refuse what it requires, unless one of these holds.
+  struct Shadow: Hashable {
+    var rule: RuleReference
+    var require: [[RequestMatch]]
+    var unless: [RequestMatch]
+  }
+
   var alternatives: [Alternative]
   /// DENY rules that overlap.
   var unless: [RequestMatch] = []
+  /// Reported, and no more.
+  var shadows: [Shadow] = []
 
   /// Both must agree. The rules of the one that restricts more are named; where both have several, the first's.
   func and(_ other: Requests) -> Requests {
@@ -22,6 +31,8 @@ struct Requests: Hashable {
         found.append(Alternative(rule: rule, require: require))
       }
     }
-    return Requests(alternatives: found, unless: unless + other.unless.filter { !unless.contains($0) })
+    return Requests(
+      alternatives: found, unless: unless + other.unless.filter { !unless.contains($0) },
+      shadows: shadows + other.shadows.filter { !shadows.contains($0) })
   }
 }

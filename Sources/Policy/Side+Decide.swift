@@ -6,6 +6,9 @@ struct Decision: Hashable {
   /// With `proxied`: who judges, and what it is told.
   var proxy: UInt8 = 0
   var requests: Requests?
+  /// The rule that would refuse, or an AUDIT rule that matches; and which of both.
+  var shadow: RuleReference?
+  var shadowReason = Reason.none
 
   static let notSelected = Decision(verdict: .allowed, reason: .notSelected)
 
@@ -29,6 +32,7 @@ struct Answers {
   private var denies: [Item] = []
   private var allows: [Item] = []
   private var baseline: [Item] = []
+  private var shadows: [Side.Shadow] = []
 
   init(_ prepared: PreparedSide, _ view: View) {
     side = prepared.side
@@ -46,6 +50,11 @@ struct Answers {
     denies = holding(side.authorization?.denies ?? [])
     allows = holding(side.authorization?.allows ?? [])
     baseline = holding(side.baseline)
+    shadows = side.shadows.map { shadow in
+      var shadow = shadow
+      shadow.items = holding(shadow.items)
+      return shadow
+    }
   }
 
   /// The answer for every protocol and port.
@@ -53,7 +62,7 @@ struct Answers {
     var function = PortsFunction(other: decide(nil, 0))
     for `protocol` in TransportProtocol.allCases {
       var starts: Set<UInt16> = []
-      for items in [admin, network, ciliumDenies, ciliumAllows, denies, allows, baseline] {
+      for items in [admin, network, ciliumDenies, ciliumAllows, denies, allows, baseline] + shadows.map(\.items) {
         for item in items { item.starts(`protocol`, named: view.ports) { starts.insert($0) } }
       }
       function.add(`protocol`.number, starts: starts) { decide(`protocol`, $0) }
@@ -64,6 +73,10 @@ struct Answers {
   /// - Parameter wanted: nil for a protocol that no rule can name.
   func decide(_ wanted: TransportProtocol?, _ port: UInt16) -> Decision {
     let asked = Asked(protocol: wanted, port: port, named: view.ports)
+    return shadowed(enforced(asked), asked)
+  }
+
+  private func enforced(_ asked: Asked) -> Decision {
     tier: for item in admin where asked.matches(item) {
       switch item.action {
       case .deny: return .denied(item.rule)
@@ -120,6 +133,43 @@ struct Answers {
     var named: [NamedPort]
 
     func matches(_ item: Item) -> Bool { item.covers(`protocol`, port, named: named) }
+  }
+}
+
+// MARK: - What is not enforced
+
+extension Answers {
+  /// With what AUDIT and dry-run policies have to say of a flow that is not refused. What they ask of requests is
+  /// reported where a proxy sees them for another rule's sake: for theirs alone no connection is turned to one.
+  private func shadowed(_ decision: Decision, _ asked: Asked) -> Decision {
+    guard !shadows.isEmpty, decision.verdict != .denied, asked.protocol == .tcp else { return decision }
+    var decision = decision
+    for shadow in shadows {
+      let matching = matching(shadow.items, asked)
+      let certain = matching.first { $0.requests.isEmpty }
+      switch shadow.action {
+      case .audit, .deny:
+        if let certain, decision.shadow == nil {
+          decision.shadow = certain.item.rule
+          decision.shadowReason = shadow.action == .audit ? .auditRule : .denyRule
+        }
+        guard certain == nil else { break }
+        decision.requests?.shadows += matching.map {
+          Requests.Shadow(rule: $0.item.rule, require: [$0.requests], unless: [])
+        }
+      case .allow:
+        // Beside another ALLOW policy it can only allow more.
+        guard side.authorization?.fallback == nil, certain == nil else { break }
+        if matching.isEmpty, decision.shadow == nil {
+          decision.shadow = shadow.rule
+          decision.shadowReason = .noRule
+        } else if !matching.isEmpty {
+          let unless = matching.flatMap(\.requests)
+          decision.requests?.shadows.append(Requests.Shadow(rule: shadow.rule, require: [], unless: unless))
+        }
+      }
+    }
+    return decision
   }
 }
 

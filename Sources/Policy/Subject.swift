@@ -21,11 +21,20 @@ struct Side {
     var fallback: RuleReference?
   }
 
+  /// An AUDIT or dry-run AuthorizationPolicy on its own: what it would do beside the others.
+  struct Shadow {
+    var action: AuthorizationPolicy.Action
+    var items: [Item]
+    /// The policy itself.
+    var rule: RuleReference
+  }
+
   var admin: [Item] = []
   var network: Network?
   var cilium: Cilium?
   var authorization: Authorization?
   var baseline: [Item] = []
+  var shadows: [Shadow] = []
   /// The node the subject runs on, as a peer: NetworkPolicy never refuses it, nor does Cilium's ingress.
   var ownNode: Condition?
   var direction: Direction
@@ -39,16 +48,17 @@ struct Side {
   /// Some policy selects the subject in this direction.
   var speaks: Bool {
     !admin.isEmpty || network != nil || cilium != nil || authorization != nil || !baseline.isEmpty
+      || !shadows.isEmpty
   }
 
   var items: [Item] {
     admin + (network?.items ?? []) + (cilium.map { $0.denies + $0.allows } ?? [])
-      + (authorization.map { $0.denies + $0.allows } ?? []) + baseline
+      + (authorization.map { $0.denies + $0.allows } ?? []) + baseline + shadows.flatMap(\.items)
   }
 
   /// Some rule is about requests.
   var asksForRequests: Bool {
-    items.contains { $0.requests != nil || $0.operations?.contains { !$0.request.isAny } ?? false }
+    (items.dropLast(shadows.reduce(0) { $0 + $1.items.count })).contains { $0.requests != nil || $0.operations?.contains { !$0.request.isAny } ?? false }
   }
 }
 

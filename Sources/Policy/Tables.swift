@@ -12,6 +12,8 @@ public struct Tables: Sendable {
   public var ports: [(key: weir_ports_key, value: weir_ruling)] = []
   /// What each proxy is told, in a deterministic order.
   public var l7: [Name: [L7Rule]] = [:]
+  /// What each proxy is to report beside that: AUDIT and dry-run rules that would refuse a request.
+  public var shadows: [Name: [L7Rule]] = [:]
 
   public init() {}
 }

@@ -67,9 +67,9 @@ struct CommandLineTests {
   }
 
   @Test func theVersionNamesTheLayoutToo() throws {
-    #expect(try weir("version").output == "weir 0.1.0 (layout 1)\n")
+    #expect(try weir("version").output == "weir 0.1.0 (layout 2)\n")
     #expect(
-      try weir("version", "-o", "json").output == "{\n  \"layout\" : 1,\n  \"version\" : \"0.1.0\"\n}\n")
+      try weir("version", "-o", "json").output == "{\n  \"layout\" : 2,\n  \"version\" : \"0.1.0\"\n}\n")
   }
 
   @Test(arguments: [

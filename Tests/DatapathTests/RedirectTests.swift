@@ -40,6 +40,44 @@ extension Kernel {
       }
     }
 
+    /// The destination belongs to no workload: only the source's own policy asks, under the ruling's target.
+    @Test func aSourcesOwnPolicyIsToldByItsOwnTarget() throws {
+      try Lab.use { lab in
+        try lab.workload("shop/batch", number: 4)
+        try lab.proxy("shop/envoy", number: 1, port: 15106)
+        try lab.server(in: nil, at: "127.0.0.1", 18081)
+        let proxy = try lab.proxyProcess(in: "shop/envoy", at: "127.0.0.1", 15106)
+        try lab.install()
+        let batch = try lab.client(in: "shop/batch")
+        #expect(try batch.ask("connect 127.0.0.1 18081") == "ok")
+        #expect(try batch.ask("send direct") == "direct", "no policy, no proxy")
+        lab.entries.pair(subject: 4, .egress, peer: 0, ports: 1)
+        lab.entries.ruling(1, .allowed())
+        lab.entries.ruling(1, protocol: 6, port: 18081, .proxied(proxy: 1, target: 9))
+        try lab.datapath().install(lab.entries, generation: try lab.datapath().generation() + 1, audit: false)
+        #expect(try batch.ask("send past") != "past", "a connection that went past the proxy ends")
+        #expect(try batch.ask("connect 127.0.0.1 18081") == "ok")
+        #expect(try batch.ask("send hello") == "hello")
+        let told = try proxy.line().split(separator: " ")
+        #expect(told[0] == "240.36.0.4" && told[1] == "127.0.0.1" && told[2] == "18081" && told[3] == "ok")
+      }
+    }
+
+    @Test func anAuditTurnsToTheProxyAndRefusesNothingWithoutIt() throws {
+      try Lab.use { lab in
+        try batchGoesThroughTheProxy(lab)
+        try lab.server(in: "shop/api", at: "127.0.0.1", 18081)
+        try lab.install(audit: true)
+        let batch = try lab.client(in: "shop/batch")
+        #expect(try batch.ask("connect 127.0.0.1 18081") == "ok", "nobody listens on the proxy's port")
+        #expect(try batch.ask("send straight") == "straight")
+        let proxy = try lab.proxyProcess(in: "shop/envoy", at: "127.0.0.1", 15106)
+        #expect(try batch.ask("connect 127.0.0.1 18081") == "ok")
+        #expect(try batch.ask("send hello") == "hello")
+        #expect(try proxy.line().hasPrefix("240.20.0.4 "))
+      }
+    }
+
     @Test func theSecondLegIsJudgedAsTheCaller() throws {
       try Lab.use { lab in
         try batchGoesThroughTheProxy(lab)

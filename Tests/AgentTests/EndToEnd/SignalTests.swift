@@ -25,7 +25,7 @@ extension EndToEnd {
       #expect(!Files.exists("\(node.runDirectory)/weir.sock"))
       #expect(node.logText.contains("event=stopped enforcement=stays"))
       #expect(try Lab.attached(node.root) == attached)
-      #expect(!names(in: "\(node.lab.directory)/v1/links").isEmpty)
+      #expect(!names(in: "\(node.lab.directory)/v\(WEIR_LAYOUT)/links").isEmpty)
       #expect(try web.ask("connect 127.0.0.1 8081") == "ok", "while no agent runs")
       #expect(try web.ask("connect 127.0.0.1 8082") == "EPERM", "while no agent runs")
       let orphan = try node.weir("status", "--run-dir", node.runDirectory, "--bpffs", node.lab.directory)

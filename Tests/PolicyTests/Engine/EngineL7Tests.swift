@@ -42,6 +42,54 @@ import Testing
       ])
   }
 
+  @Test func `AUDIT and dry-run rules are reported where a proxy sees the requests, and refuse nothing`() throws {
+    var world = Self.shop
+    world.authorization(
+      "shop/api", selects: Self.api, rules: [authorizationRule(to: [Operation(request: Self.reports)])])
+    world.authorization(
+      "shop/audit", .audit, selects: Self.api, rules: [authorizationRule(to: [Operation(request: Self.posts)])])
+    world.authorization(
+      "shop/dry", .deny, selects: Self.api,
+      rules: [authorizationRule(from: [Source(namespaces: [.exact("ops")])])])
+    world.set.authorizationPolicies[2].dryRun = true
+    var numbers = Numbers()
+    let tables = try compile(world.set, presence: world.presence, numbers: &numbers)
+    #expect(
+      tables.shadows[Name("shop", "envoy")] == [
+        L7Rule(
+          name: "AuthorizationPolicy shop/audit rules[0]", target: 1, identities: nil, ports: nil,
+          require: [[Self.posts]], unless: [])
+      ])
+    #expect(try rules(world).map(\.name) == ["AuthorizationPolicy shop/api rules[0]"])
+    let reader = TableReader(tables)
+    func ruling(_ from: String) throws -> weir_ruling {
+      let api = try #require(reader.workloads[world.presence.workloads[Name("shop", "api")] ?? 0])
+      let peer = try #require(reader.workloads[world.presence.workloads[World.name(from)] ?? 0])
+      return reader.ruling(api.class_, WEIR_INGRESS, peer.class_, 6, 80)
+    }
+    let batch = try ruling("ops/batch")
+    #expect(batch.verdict == UInt8(WEIR_PROXIED.rawValue))
+    #expect(batch.shadow == numbers.rules["AuthorizationPolicy shop/dry rules[0]"])
+    #expect(batch.shadow_reason == UInt8(WEIR_REASON_DENY_RULE.rawValue))
+    #expect(try ruling("shop/web").shadow == 0)
+  }
+
+  @Test func `a dry-run ALLOW policy would refuse what it does not match, unless another ALLOW policy is in force`()
+    throws
+  {
+    var world = Self.shop
+    world.authorization(
+      "shop/dry", selects: Self.api, rules: [authorizationRule(from: [Source(namespaces: [.exact("shop")])])])
+    world.set.authorizationPolicies[0].dryRun = true
+    func shadows() throws -> Set<UInt32> {
+      var numbers = Numbers()
+      return Set(try compile(world.set, presence: world.presence, numbers: &numbers).ports.map(\.value.shadow))
+    }
+    #expect(try shadows().count == 2)
+    world.authorization("shop/all", selects: Self.api, rules: [authorizationRule()])
+    #expect(try shadows() == [0])
+  }
+
   @Test func `a rule for everybody names no identity, and its operations are alternatives`() throws {
     var world = Self.shop
     world.authorization(
