@@ -35,18 +35,58 @@ extension Agent {
     var since: UInt64
   }
 
+  /// What the steps of a switch took, in nanoseconds.
+  struct Times {
+    let since: UInt64
+    private let began = Clock.monotonic()
+    private var last = Clock.monotonic()
+    /// Reading what changed in the files, and finding the cgroups.
+    var read: UInt64 = 0
+    var compile: UInt64 = 0
+    /// Saving what new numbers mean.
+    var numbers: UInt64 = 0
+    /// Until the last proxy agreed.
+    var proxies: UInt64 = 0
+    /// Building the tables that changed, and the switch.
+    var kernel: UInt64 = 0
+
+    init(since: UInt64) { self.since = since }
+
+    /// The time since the step before ended.
+    mutating func lap(_ step: WritableKeyPath<Times, UInt64>) {
+      let now = Clock.monotonic()
+      self[keyPath: step] = now - last
+      last = now
+    }
+
+    /// From the event on.
+    var elapsed: UInt64 { Clock.monotonic() - since }
+    /// Without what the event waited for others to come.
+    var took: UInt64 { Clock.monotonic() - began }
+
+    /// With one digit behind the point.
+    static func milliseconds(_ nanoseconds: UInt64) -> String {
+      let tenths = (nanoseconds + 50_000) / 100_000
+      return "\(tenths / 10).\(tenths % 10)"
+    }
+  }
+
   /// Reads every file and puts the set in force, whole or not at all.
+  /// - Parameter since: when the first of the events happened that it is about, on Clock.monotonic; now.
   @discardableResult
-  func reload(_ cause: String) -> Outcome {
-    let outcome = tryReload(cause)
+  func reload(_ cause: String, since: UInt64 = Clock.monotonic()) -> Outcome {
+    let outcome = tryReload(cause, since)
     reloads[outcome, default: 0] += 1
+    trimSoon()
     return outcome
   }
 
-  private func tryReload(_ cause: String) -> Outcome {
+  private func tryReload(_ cause: String, _ since: UInt64) -> Outcome {
     cancelSettling()
+    var times = Times(since: since)
     let (reading, gone) = readSources()
-    let (located, misplaced) = tree.locate(reading.set)
+    let (located, misplaced) = locate(reading.set)
+    times.lap(\.read)
     let wasRight = problems.isEmpty && failure == nil
     problems = gone + reading.problems + misplaced
     failure = nil
@@ -58,7 +98,7 @@ extension Agent {
       set: reading.set, located: located, files: reading.files, objects: reading.objects)
     do {
       let former = inForce?.generation
-      try apply(candidate, presence: CgroupTree.presence(of: located), cause: cause)
+      try apply(candidate, presence: CgroupTree.presence(of: located), cause: cause, times: times)
       if inForce?.generation != former { return .installed }
       // Every file event would say this; it is news only to who asked, or after an error.
       if !wasRight || cause == "SIGHUP" {
@@ -72,9 +112,20 @@ extension Agent {
     }
   }
 
-  /// Compiles, tells the proxies, switches the kernel. Throws with everything as it was.
-  func apply(_ candidate: Candidate, presence: Presence, cause: String) throws(Failure) {
-    let began = Clock.monotonic()
+  /// Where the set's cgroups are. Asked again only when the inventory changed.
+  private func locate(_ set: PolicySet) -> (located: CgroupTree.Located, problems: [Problem]) {
+    if let (stamp, located) = lastLocated, stamp != 0, stamp == set.inventoryStamp { return (located, []) }
+    let found = tree.locate(set)
+    lastLocated = found.problems.isEmpty ? (set.inventoryStamp, found.located) : nil
+    return found
+  }
+
+  /// Compiles, tells the proxies, switches the kernel. Throws with everything as it was, but that names which got
+  /// numbers keep them.
+  func apply(
+    _ candidate: Candidate, presence: Presence, cause: String, times: Times = Times(since: Clock.monotonic())
+  ) throws(Failure) {
+    var times = times
     var numbers = self.numbers
     let tables: Tables
     do { tables = try compile(candidate.set, presence: presence, numbers: &numbers) } catch {
@@ -83,15 +134,19 @@ extension Agent {
     let entries = Entries(tables)
     var rules: [Name: [L7Rule]] = [:]
     for name in candidate.set.proxies.keys { rules[name] = tables.l7[name] ?? [] }
+    times.lap(\.compile)
 
     let kernel: UInt32
     do { kernel = try datapath.generation() } catch { throw Failure(error) }
-    if numbers != self.numbers { try NumbersFile(path: configuration.numbers).save(numbers) }
+    try numbersFile.save(numbers)
+    // Also if the rest fails: what is in the file must not be given away again.
+    self.numbers = numbers
+    times.lap(\.numbers)
     let names = Names(numbers, set: candidate.set)
     if var same = inForce, same.generation == kernel, same.rules == rules, same.entries.isSame(as: entries) {
       same.candidate = candidate
       same.presence = presence
-      remember(same, numbers, names)
+      remember(same, names)
       return
     }
 
@@ -101,6 +156,7 @@ extension Agent {
     do throws(Failure) {
       try rollout.confirm()
       proxies = try attachProxies(candidate, presence, &numbers)
+      times.lap(\.proxies)
       do { try datapath.install(entries, generation: generation, audit: configuration.audit) } catch {
         throw Failure(error)
       }
@@ -109,26 +165,30 @@ extension Agent {
       throw error
     }
     let since = Clock.wall()
+    times.lap(\.kernel)
+    let event = times.elapsed
     remember(
       InForce(
         candidate: candidate, presence: presence, entries: entries, rules: rules, generation: generation,
-        since: since), numbers, names)
+        since: since), names)
     let (enrolled, revoked) = settleOpenConnections(keeping: proxies)
     log.info(
       "generation-in-force",
       [
         "generation": generation, "cause": cause, "files": candidate.files, "objects": candidate.objects,
         "workloads": presence.workloads.count, "proxies": presence.proxies.count, "enrolled": enrolled,
-        "revoked": revoked, "audit": configuration.audit, "took_ms": (Clock.monotonic() - began) / 1_000_000,
+        "revoked": revoked, "audit": configuration.audit, "event_ms": Times.milliseconds(event),
+        "read_ms": Times.milliseconds(times.read), "compile_ms": Times.milliseconds(times.compile),
+        "numbers_ms": Times.milliseconds(times.numbers), "proxies_ms": Times.milliseconds(times.proxies),
+        "kernel_ms": Times.milliseconds(times.kernel), "took_ms": Times.milliseconds(times.took),
       ])
   }
 
   /// The generation the kernel goes on with.
   var keptGeneration: UInt32 { (try? datapath.generation()) ?? 0 }
 
-  private func remember(_ now: InForce, _ numbers: Numbers, _ names: Names) {
+  private func remember(_ now: InForce, _ names: Names) {
     inForce = now
-    self.numbers = numbers
     self.names = names
   }
 
@@ -193,26 +253,5 @@ extension Entries {
     proxies = tables.proxies
     pairs = tables.pairs
     ports = tables.ports
-  }
-
-  /// Entry by entry, byte by byte: the shared header has no holes, and compile's order is deterministic.
-  func isSame(as other: Entries) -> Bool {
-    Entries.same(workloads, other.workloads) && Entries.same(addresses, other.addresses)
-      && Entries.same(cells, other.cells) && Entries.same(identities, other.identities)
-      && Entries.same(proxies, other.proxies) && Entries.same(pairs, other.pairs)
-      && Entries.same(ports, other.ports)
-  }
-
-  private static func same<Key, Value>(_ a: [(key: Key, value: Value)], _ b: [(key: Key, value: Value)])
-    -> Bool
-  {
-    a.count == b.count
-      && zip(a, b).allSatisfy { x, y in
-        Entries.bytesEqual(x.key, y.key) && Entries.bytesEqual(x.value, y.value)
-      }
-  }
-
-  private static func bytesEqual<T>(_ a: T, _ b: T) -> Bool {
-    withUnsafeBytes(of: a) { x in withUnsafeBytes(of: b) { y in x.elementsEqual(y) } }
   }
 }

@@ -1,4 +1,5 @@
 import CDatapath
+import CLinux
 import Datapath
 import Glibc
 import Policy
@@ -15,6 +16,7 @@ public final class Agent {
 
   /// What the numbers in the kernel mean; only grows.
   var numbers: Numbers
+  let numbersFile: NumbersFile
   var names: Names
   /// The set this agent put in force; nil while it has put none (an older one may be in force from the pins).
   var inForce: InForce?
@@ -25,6 +27,8 @@ public final class Agent {
   var reloads: [Outcome: UInt64] = [:]
   var verdicts = VerdictLog()
 
+  /// Of the last set without a misplaced cgroup, by its inventory's stamp.
+  var lastLocated: (stamp: UInt64, located: CgroupTree.Located)?
   /// What each file said when it was read last.
   private let library = Library()
   private let watcher: Watcher
@@ -37,6 +41,7 @@ public final class Agent {
   var failedAt: UInt64 = 0
   /// The presence that could not be put in force; not tried again until it changes or some time went by.
   private var hostsFailed = false
+  private var isTrimDue = false
   private var isSweepDue = false
   private var lastSweep: UInt64 = 0
   private var failedPresence: (presence: Presence, at: UInt64)?
@@ -55,7 +60,8 @@ public final class Agent {
       throw Failure(error)
     }
     try Preflight.makeRunDirectory(configuration)
-    let known = try NumbersFile(path: configuration.numbers).load()
+    numbersFile = NumbersFile(path: configuration.numbers)
+    let known = try numbersFile.load()
     let metrics = try Listeners.tcp(configuration.metrics)
     let socket: Int32
     do { socket = try Listeners.unix(configuration.socket) } catch {
@@ -102,6 +108,17 @@ public final class Agent {
     Files.remove(configuration.socket)
   }
 
+  /// A second after a switch: what reading and compiling freed goes back to the kernel. Not at once, for the next
+  /// change may be on its way, and would ask for it again.
+  func trimSoon() {
+    if isTrimDue { return }
+    isTrimDue = true
+    loop.after(milliseconds: 1000) { [unowned self] in
+      isTrimDue = false
+      malloc_trim(0)
+    }
+  }
+
   func fail(_ error: Failure) {
     failure = error.description
     failedAt = Clock.monotonic()
@@ -124,6 +141,8 @@ public final class Agent {
       let gone = sources.filter { !Files.exists($0) }
       let reading = library.read(sources.filter { !gone.contains($0) })
       if attempt == 10 || !watcher.drain() {
+        var reading = reading
+        reading.set.joined = configuration.joined
         return (reading, gone.map { Problem(file: $0, message: "is gone; the last good set stays in force") })
       }
     }
@@ -165,7 +184,8 @@ public final class Agent {
   }
 
   /// After the first change, until 20 ms went by without another, 500 ms at most: editors and `kubectl` write
-  /// in steps.
+  /// in steps. A lone rename waits as long: it may be the first of many, and a set with half of them means
+  /// something that nobody wrote.
   private func settle() {
     let now = Clock.monotonic()
     let since = settling?.since ?? now
@@ -173,7 +193,7 @@ public final class Agent {
     let left = 500 - min(500, Int((now - since) / 1_000_000))
     let deadline = loop.after(milliseconds: min(20, left)) { [unowned self] in
       settling = nil
-      reload("files")
+      reload("files", since: since)
     }
     settling = (since, deadline)
   }

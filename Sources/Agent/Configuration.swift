@@ -11,6 +11,9 @@ public struct Configuration: Sendable {
   public var metrics = Configuration.defaultMetrics
   /// Judge and report, refuse nothing.
   public var audit = false
+  /// NetworkPolicy and Cilium's kinds are one union of allows, as Cilium reads them; else each family that has an
+  /// opinion must allow.
+  public var joined = false
 
   public static let defaultBpffs = "/sys/fs/bpf/weir"
   public static let defaultRunDirectory = "/run/weir"
@@ -25,7 +28,7 @@ public struct Configuration: Sendable {
   var socket: String { Configuration.socket(runDirectory) }
   /// What `weir run` writes; read as one more policy directory.
   var workloads: String { Configuration.workloads(runDirectory) }
-  var numbers: String { "\(runDirectory)/numbers.json" }
+  var numbers: String { "\(runDirectory)/numbers" }
 
   static func socket(_ runDirectory: String) -> String { "\(runDirectory)/weir.sock" }
   static func workloads(_ runDirectory: String) -> String { "\(runDirectory)/workloads" }

@@ -105,7 +105,7 @@ enum Files {
     path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
   }
 
-  private static func write(_ content: [UInt8], to descriptor: Int32, path: String) throws(SystemError) {
+  static func write(_ content: [UInt8], to descriptor: Int32, path: String) throws(SystemError) {
     var offset = 0
     while offset < content.count {
       let written = content.withUnsafeBytes { bytes in

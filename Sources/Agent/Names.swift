@@ -1,7 +1,8 @@
 import CDatapath
 import Policy
 
-/// The numbers of the kernel half turned back into names, for people and for metrics.
+/// The numbers of the kernel half turned back into names, for people and for metrics. Making one costs nothing:
+/// what a number means is looked up when somebody asks.
 struct Names {
   /// A rule as verdicts name it, in parts.
   struct Rule: Equatable {
@@ -15,30 +16,37 @@ struct Names {
     var full: String { path.isEmpty ? policy : "\(policy) \(path)" }
   }
 
-  private var workloads: [UInt32: String] = [:]
-  private var proxies: [UInt32: String] = [:]
-  private var rules: [UInt32: Rule] = [:]
+  private let known: Known
 
-  init(_ numbers: Numbers = Numbers(), set: PolicySet = PolicySet()) {
-    let places = Names.places(in: set)
-    for (name, number) in numbers.workloads { workloads[number] = name }
-    for (name, number) in numbers.proxies { proxies[number] = name }
-    for (name, number) in numbers.rules {
-      // Kinds and names hold no spaces: kind, namespace/name, path.
-      let parts = name.split(separator: " ", maxSplits: 2)
-      let policy = parts.prefix(2).joined(separator: " ")
-      rules[number] = Rule(policy: policy, path: parts.count > 2 ? String(parts[2]) : "", place: places[name])
-    }
-  }
+  init(_ numbers: Numbers = Numbers(), set: PolicySet = PolicySet()) { known = Known(numbers, set) }
 
   /// `outside` for nobody weir knows; `removed` for a number whose name is lost.
-  func workload(_ number: UInt32) -> String { number == 0 ? "outside" : workloads[number] ?? "removed" }
+  func workload(_ number: UInt32) -> String {
+    number == 0 ? "outside" : Names.name(number, in: known.workloads) ?? "removed"
+  }
 
-  func proxy(_ number: UInt32) -> String? { number == 0 ? nil : proxies[number] ?? "removed" }
+  func proxy(_ number: UInt32) -> String? {
+    number == 0 ? nil : Names.name(number, in: known.proxies) ?? "removed"
+  }
 
   /// nil for no rule.
   func rule(_ number: UInt32) -> Rule? {
-    number == 0 ? nil : rules[number] ?? Rule(policy: "removed", path: "", place: nil)
+    if number == 0 { return nil }
+    if let rule = known.found[number] { return rule }
+    guard let name = Names.name(number, in: known.rules) else {
+      return Rule(policy: "removed", path: "", place: nil)
+    }
+    // Kinds and names hold no spaces: kind, namespace/name, path.
+    let parts = name.split(separator: " ", maxSplits: 2)
+    let policy = parts.prefix(2).joined(separator: " ")
+    let path = parts.count > 2 ? String(parts[2]) : ""
+    let rule = Rule(policy: policy, path: path, place: known.places.place(of: policy, path))
+    known.found[number] = rule
+    return rule
+  }
+
+  private static func name(_ number: UInt32, in names: [String]) -> String? {
+    Int(number) <= names.count ? names[Int(number) - 1] : nil
   }
 
   static func reason(_ number: UInt8) -> String { Reason(rawValue: number)?.word ?? "unknown-\(number)" }
@@ -52,27 +60,19 @@ struct Names {
     UInt32(direction) == WEIR_EGRESS.rawValue ? "egress" : "ingress"
   }
 
-  /// The place of every rule of a set, under the rule's full name.
-  private static func places(in set: PolicySet) -> [String: Place] {
-    var places: [String: Place] = [:]
-    for policy in set.networkPolicies {
-      let name = "NetworkPolicy \(policy.name)"
-      places[name] = policy.place
-      for (direction, peers, rules) in [("ingress", "from", policy.ingress), ("egress", "to", policy.egress)]
-      {
-        for (index, rule) in rules.enumerated() {
-          places["\(name) \(direction)[\(index)]"] = rule.place
-          for (peer, place) in rule.peerPlaces.enumerated() {
-            places["\(name) \(direction)[\(index)].\(peers)[\(peer)]"] = place
-          }
-        }
-      }
+  /// What was looked up so far.
+  private final class Known {
+    let numbers: Numbers
+    let set: PolicySet
+    lazy var workloads = numbers.names(.workloads)
+    lazy var proxies = numbers.names(.proxies)
+    lazy var rules = numbers.names(.rules)
+    lazy var places = RulePlaces(set)
+    var found: [UInt32: Rule] = [:]
+
+    init(_ numbers: Numbers, _ set: PolicySet) {
+      self.numbers = numbers
+      self.set = set
     }
-    for policy in set.authorizationPolicies {
-      let name = "AuthorizationPolicy \(policy.name)"
-      places[name] = policy.place
-      for (index, rule) in policy.rules.enumerated() { places["\(name) rules[\(index)]"] = rule.place }
-    }
-    return places
   }
 }

@@ -14,6 +14,10 @@ public final class Datapath {
   private let inspector: Inspector
   private let iterators: Iterators
   private let events: Events
+  /// What this process put into slots last; nil before it did.
+  private var former: Tables.Generation?
+  /// The tables in each slot, as far as this process put them there. Nobody else does: it has the lock.
+  private var slots: [UInt32: [Descriptor]] = [:]
 
   /// Takes the lock on the directory, then adopts what is pinned there or loads, attaches and pins anew.
   /// Programs behind pinned links are replaced in place by this binary's, without a moment of none.
@@ -74,7 +78,7 @@ public final class Datapath {
     try object.map("current").value(UInt32(0), as: weir_current.self, empty: weir_current()) ?? weir_current()
   }
 
-  /// Builds the tables aside, then switches by one update. On an error nothing has changed. `generation` is
+  /// Builds the tables that changed aside, then switches by one update. On an error nothing has changed. `generation` is
   /// never 0 and its slot (generation % WEIR_SLOTS) not that of the one in force: the next number always
   /// fits.
   public func install(_ entries: Entries, generation: UInt32, audit: Bool) throws(DatapathError) {
@@ -85,8 +89,16 @@ public final class Datapath {
         step: "install generation", subject: "\(generation)", code: EINVAL,
         advice: "its tables would take the place of generation \(now)'s, which is in force")
     }
-    let tables = try Tables(object: object).build(entries)
-    try Tables.place(tables, slot: slot)
+    let next = try Tables(object: object).build(entries, after: former)
+    let there = slots[slot] ?? []
+    // Unknown while it is being changed, should that fail half-way.
+    slots[slot] = nil
+    try Tables.place(
+      next.tables.enumerated().filter { index, table in
+        !(there.indices.contains(index) && there[index] === table.inner)
+      }.map(\.element), slot: slot)
+    slots[slot] = next.tables.map(\.inner)
+    former = next
     try object.map("current").set(UInt32(0), weir_current(generation: generation, audit: audit ? 1 : 0))
   }
 

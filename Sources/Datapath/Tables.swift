@@ -13,6 +13,36 @@ public struct Entries: Sendable {
   public var ports: [(key: weir_ports_key, value: weir_ruling)] = []
 
   public init() {}
+
+  /// Entry by entry, byte by byte: the shared header has no holes, and the compiler's order is deterministic.
+  public func isSame(as other: Entries) -> Bool {
+    Entries.same(workloads, other.workloads) && Entries.same(addresses, other.addresses)
+      && Entries.same(cells, other.cells) && Entries.same(identities, other.identities)
+      && Entries.same(proxies, other.proxies) && Entries.same(pairs, other.pairs)
+      && Entries.same(ports, other.ports)
+  }
+
+  /// At the cost of a glance where both share their storage, as what a compiler did not touch does.
+  static func same<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+    _ a: [(key: Key, value: Value)], _ b: [(key: Key, value: Value)]
+  ) -> Bool {
+    let count = a.count
+    guard count == b.count else { return false }
+    return a.withUnsafeBytes { a in
+      b.withUnsafeBytes { b in
+        guard let a = a.baseAddress, let b = b.baseAddress, a != b else { return true }
+        // Behind a value there may be bytes that belong to nobody.
+        typealias Row = (key: Key, value: Value)
+        guard let value = MemoryLayout<Row>.offset(of: \.value) else { return false }
+        for start in Swift.stride(from: 0, to: count * MemoryLayout<Row>.stride, by: MemoryLayout<Row>.stride) {
+          guard memcmp(a + start, b + start, MemoryLayout<Key>.size) == 0,
+            memcmp(a + start + value, b + start + value, MemoryLayout<Value>.size) == 0
+          else { return false }
+        }
+        return true
+      }
+    }
+  }
 }
 
 /// Builds inner maps and puts them into the slots of the outer ones.
@@ -21,25 +51,38 @@ struct Tables {
 
   let object: LoadedObject
 
-  /// A filled table that nothing refers to yet; closing it frees it.
+  /// A filled table, and the outer map it is for; closing a table that is in no slot frees it.
   typealias Built = (outer: Map, inner: Descriptor)
 
-  /// Every table of one generation, aside: no program sees them yet.
-  func build(_ entries: Entries) throws(DatapathError) -> [Built] {
-    [
-      try build("workloads", entries.workloads),
-      try build("addresses", entries.addresses),
-      try build("cells", entries.cells),
-      try build("identities", entries.identities),
-      try build("proxies", entries.proxies),
-      try build("pairs", entries.pairs),
-      try build("ports", entries.ports),
-    ]
+  /// The tables of one generation, and what they were filled with.
+  struct Generation {
+    var entries: Entries
+    /// In the order of `names`.
+    var tables: [Built]
+  }
+
+  /// Every table of one generation, aside: no program sees them yet. A table with the same entries as the former
+  /// generation's is that table: one map may be in several slots, and nobody writes to it after it was filled.
+  func build(_ entries: Entries, after former: Generation?) throws(DatapathError) -> Generation {
+    Generation(
+      entries: entries,
+      tables: [
+        try build(0, entries, former) { $0.workloads },
+        try build(1, entries, former) { $0.addresses },
+        try build(2, entries, former) { $0.cells },
+        try build(3, entries, former) { $0.identities },
+        try build(4, entries, former) { $0.proxies },
+        try build(5, entries, former) { $0.pairs },
+        try build(6, entries, former) { $0.ports },
+      ])
   }
 
   private func build<Key: BitwiseCopyable, Value: BitwiseCopyable>(
-    _ name: String, _ rows: [(key: Key, value: Value)]
+    _ index: Int, _ entries: Entries, _ former: Generation?,
+    _ table: (Entries) -> [(key: Key, value: Value)]
   ) throws(DatapathError) -> Built {
+    let (name, rows) = (Tables.names[index], table(entries))
+    if let former, Entries.same(table(former.entries), rows) { return former.tables[index] }
     let outer = try object.map(name)
     guard let template = object.templates[name] else {
       throw DatapathError(step: "build table", subject: name, code: EPROTO, advice: "not a map of maps")

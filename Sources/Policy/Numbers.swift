@@ -37,3 +37,49 @@ public struct Numbers: Sendable, Codable, Equatable {
     return next
   }
 }
+
+// MARK: - Tables
+
+extension Numbers {
+  public enum Table: String, Sendable, CaseIterable {
+    case identities, workloads, rules, targets, proxies
+  }
+
+  private subscript(table: Table) -> [String: UInt32] {
+    get {
+      switch table {
+      case .identities: identities
+      case .workloads: workloads
+      case .rules: rules
+      case .targets: targets
+      case .proxies: proxies
+      }
+    }
+  }
+
+  public func count(_ table: Table) -> Int { self[table].count }
+
+  /// The names that got their numbers after the first `known`, in the order of their numbers. Without new ones
+  /// it costs nothing.
+  public func names(_ table: Table, after known: Int = 0) -> [String] {
+    let all = self[table]
+    guard all.count > known else { return [] }
+    var names = [String](repeating: "", count: all.count - known)
+    for (name, number) in all where number > known { names[Int(number) - known - 1] = name }
+    return names
+  }
+
+  /// Gives a name the next number of a table; false where it has one.
+  public mutating func add(_ name: String, to table: Table) -> Bool {
+    let count = count(table)
+    let number =
+      switch table {
+      case .identities: Numbers.number(name, in: &identities)
+      case .workloads: Numbers.number(name, in: &workloads)
+      case .rules: Numbers.number(name, in: &rules)
+      case .targets: Numbers.number(name, in: &targets)
+      case .proxies: Numbers.number(name, in: &proxies)
+      }
+    return number == count + 1
+  }
+}

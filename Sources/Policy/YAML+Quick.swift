@@ -11,6 +11,8 @@ extension YAML {
     private static let longestKey = 512
     private static let mostKeys = 256
     private static let deepest = 60
+    /// What was read of a file by the time it is declined is read twice: that should not be much.
+    private static let mostDocuments = 10_000
 
     var cursor: Cursor
     private var entries = Stack<Entry>()
@@ -33,7 +35,7 @@ extension YAML {
         cursor.passMarker()
         try cursor.endLine()
       }
-      guard nodes <= Limit.nodes, documents <= Limit.documents else { throw Declined() }
+      guard nodes <= Limit.nodes, documents <= Quick.mostDocuments else { throw Declined() }
       if cursor.indent < 0 { return nil }
       let document = try block(depth: 1)
       // What is further to the right than it should be, or an end of the document that was not told.

@@ -34,25 +34,6 @@ struct RunDirectoryTests {
     #expect(try Files.read("\(place.path)/none", limit: 4) == nil)
   }
 
-  @Test func numbersComeBackAsTheyWereSaved() throws {
-    let file = NumbersFile(path: "\(place.path)/numbers.json")
-    #expect(try file.load() == nil)
-    var numbers = Numbers()
-    _ = numbers.workload(Name("shop", "web"))
-    _ = numbers.identity(namespace: "shop", labels: ["a": "b|\"\n"], serviceAccount: "x")
-    try file.save(numbers)
-    #expect(try file.load() == numbers)
-  }
-
-  @Test func numbersThatAreNoneAreNotGuessed() throws {
-    place.write("numbers.json", "{\"workloads\":")
-    let path = "\(place.path)/numbers.json"
-    #expect(
-      throws: Failure(
-        "\(path): is not what an agent wrote; run `weir detach`, remove the file and start again")
-    ) { try NumbersFile(path: path).load() }
-  }
-
   @Test func theFileOfARunnerThatIsGoneIsRemovedWithItsCgroup() {
     mkdir("\(place.path)/cg", 0o755)
     for name in ["shop", "shop/dead", "shop/live"] { mkdir("\(place.path)/cg/\(name)", 0o755) }

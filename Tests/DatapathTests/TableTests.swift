@@ -106,6 +106,74 @@ extension Kernel {
       }
     }
 
+    /// The kernel's id of the table in each slot.
+    private func ids(_ lab: Lab, _ table: String) throws -> [UInt32?] {
+      let pin = try Descriptor.adopt(bpf_obj_get("\(Pins(lab.directory).maps)/\(table)"), "open", table)
+      let outer = try Map(pin, name: table)
+      return try (0..<UInt32(WEIR_SLOTS)).map { try outer.value($0, as: UInt32.self, empty: 0) }
+    }
+
+    @Test func `a table whose entries did not change is the same map in every slot, and judges in each`() throws {
+      try Lab.use { lab in
+        try lab.workload("shop/web", number: 1)
+        try lab.workload("shop/api", number: 2)
+        lab.entries.pair(subject: 1, .egress, peer: 0, ports: 1)
+        lab.entries.ruling(1, .denied())
+        lab.entries.ruling(1, protocol: 6, port: 18081, .allowed(rule: 1))
+        try lab.server(in: "shop/api", at: "127.0.0.1", 18081)
+        try lab.server(in: "shop/api", at: "127.0.0.1", 18082)
+        let web = try lab.client(in: "shop/web")
+        _ = try lab.datapath()
+        var kept: Set<UInt32> = []
+        // More than twice round the slots.
+        for generation in 1...(2 * UInt32(WEIR_SLOTS) + 2) {
+          lab.entries.ports[1].value.rule = generation
+          let previous = try ids(lab, "ports")
+          try lab.datapath().install(lab.entries, generation: generation, audit: false)
+          let slot = Int(generation) % Int(WEIR_SLOTS)
+          kept.formUnion([try #require(try ids(lab, "workloads")[slot])])
+          let new = try #require(try ids(lab, "ports")[slot])
+          #expect(!previous.contains(new), "what changed is a map of its own")
+          #expect(try web.ask("connect 127.0.0.1 18081") == "ok", "generation \(generation)")
+          #expect(try web.ask("connect 127.0.0.1 18082") == "EPERM", "generation \(generation)")
+        }
+        #expect(kept.count == 1)
+        #expect(try Set(ids(lab, "workloads")).count == 1, "in every slot")
+        #expect(try Set(ids(lab, "ports")).count == Int(WEIR_SLOTS))
+        // One bit of one entry, the last: a new map, and the others stay in the slots they are in.
+        lab.entries.workloads[1].value.class_ = 3
+        try lab.datapath().install(lab.entries, generation: 11, audit: false)
+        #expect(try Set(ids(lab, "workloads")).count == 2)
+        #expect(try rows(lab, "workloads", UInt64.self, weir_workload.self).count { $0.1.class_ == 3 } == 1)
+      }
+    }
+
+    @Test func `a process that did not fill the tables builds its own`() throws {
+      try Lab.use { lab in
+        try lab.workload("web", number: 1)
+        try lab.datapath().install(lab.entries, generation: 1, audit: false)
+        let before = try ids(lab, "workloads")
+        lab.drop()
+        try lab.datapath().install(lab.entries, generation: 2, audit: false)
+        let after = try ids(lab, "workloads")
+        #expect(after[1] == before[1] && after[2] != nil && after[2] != before[1])
+      }
+    }
+
+    @Test func `entries are compared byte by byte, what lies between them aside`() {
+      var some = Entries()
+      some.workloads = [(1, weir_workload()), (2, weir_workload())]
+      var other = Entries()
+      other.workloads = [(1, weir_workload()), (2, weir_workload())]
+      #expect(some.isSame(as: other))
+      other.workloads[1].value.proxy = 1
+      #expect(!some.isSame(as: other))
+      other.workloads[1].value.proxy = 0
+      other.workloads[0].key = 3
+      #expect(!some.isSame(as: other))
+      #expect(!some.isSame(as: Entries()) && Entries().isSame(as: Entries()))
+    }
+
     @Test(arguments: [0, 3, 7, 11] as [UInt32])
     func `a generation that would overwrite the one in force is refused`(generation: UInt32) throws {
       try Lab.use { lab in

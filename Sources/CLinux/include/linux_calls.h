@@ -4,6 +4,7 @@
 #define WEIR_LINUX_CALLS_H
 
 #include <linux/magic.h>
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
