@@ -5,23 +5,31 @@ final class FileReading: Sendable {
   let problems: [Problem]
 
   init(file: String, bytes: [UInt8]) {
-    let decoding = FileReading.quick(file, bytes) ?? FileReading.whole(file, bytes)
+    let decoding = FileReading.decode(file, bytes) { $0.object($1) }
     problems = decoding.findings.problems
     claims = decoding.claims
     // Nothing of a file with a problem is used.
     objects = problems.isEmpty ? decoding.objects : Objects()
   }
 
+  /// Hands over each document that is not empty. Text that only libyaml can read is read a second time from its
+  /// beginning, with a new Decoding: what was done by then does not count.
+  static func decode(_ file: String, _ bytes: [UInt8], _ document: (Decoding, YAML.Node) -> Void) -> Decoding {
+    quick(file, bytes, document) ?? whole(file, bytes, document)
+  }
+
   /// nil: to be read by libyaml.
-  private static func quick(_ file: String, _ bytes: [UInt8]) -> Decoding? {
+  private static func quick(_ file: String, _ bytes: [UInt8], _ document: (Decoding, YAML.Node) -> Void)
+    -> Decoding?
+  {
     guard bytes.withUnsafeBufferPointer(YAML.Quick.Cursor.isOrdinary) else { return nil }
     let decoding = Decoding(Findings(file: file, bytes: bytes))
     return (bytes + YAML.Quick.Cursor.padding).withUnsafeBufferPointer { padded in
       guard let base = padded.baseAddress else { return nil }
       do throws(YAML.Quick.Declined) {
         var quick = YAML.Quick(base, count: bytes.count)
-        while let document = try quick.next() {
-          if !document.isNull { decoding.object(document) }
+        while let node = try quick.next() {
+          if !node.isNull { document(decoding, node) }
           if decoding.findings.isFull { break }
         }
         return decoding
@@ -31,16 +39,18 @@ final class FileReading: Sendable {
     }
   }
 
-  private static func whole(_ file: String, _ bytes: [UInt8]) -> Decoding {
+  private static func whole(_ file: String, _ bytes: [UInt8], _ document: (Decoding, YAML.Node) -> Void)
+    -> Decoding
+  {
     let bytes = YAML.joinSurrogates(bytes)
     let findings = Findings(file: file, bytes: bytes)
     let decoding = Decoding(findings)
     do throws(Problem) {
-      try FileReading.requireText(bytes, findings)
+      try requireText(bytes, findings)
       try bytes.withUnsafeBufferPointer { (buffer) throws(Problem) in
         var parser = YAML.Parser(buffer, findings: findings)
-        while let document = try parser.next() {
-          if !document.isNull { decoding.object(document) }
+        while let node = try parser.next() {
+          if !node.isNull { document(decoding, node) }
           if decoding.findings.isFull { break }
         }
       }

@@ -1,13 +1,18 @@
+import Policy
+
 extension Command {
   public static let agent = Command(
     name: "agent", summary: "enforce policy directories on this machine",
-    usage: "--policies DIR [--policies DIR...] --cgroup-root PATH [options]",
+    usage: "--policies DIR [--policies DIR...] --cgroup-root PATH [options] | --config FILE [options]",
     details: """
       Loads its programs, attaches them below the cgroup root and keeps the kernel and the proxies equal to the
       files.
+      A configuration file is a mapping of these options without their dashes: policies (a list), cgroup-root, bpffs,
+      run-dir, metrics, audit and joined (true or false). What stands on the command line wins.
       SIGHUP reads the files again; SIGTERM ends the agent, and what is in force stays until `weir detach`.
       """,
     options: [
+      .value("--config", value: "FILE", "a YAML file with these options"),
       .value("--policies", value: "DIR", repeatable: true, "policy files; may stand several times"),
       .value("--cgroup-root", value: "PATH", "a directory in the cgroup2 mount; workloads are below it"),
       .value("--bpffs", value: "DIR", "for the pins (\(Configuration.defaultBpffs))"),
@@ -18,8 +23,11 @@ extension Command {
         "--metrics", value: "ADDRESS:PORT",
         "for /metrics, /healthz, /readyz (\(Configuration.defaultMetrics))"),
       .flag("--audit", help: "judge and report everything, refuse nothing"),
+      .flag(
+        "--joined", help: "NetworkPolicy and Cilium's kinds allow together; else each that has an opinion must allow"),
     ]
-  ) { arguments throws(Failure) in
+  ) { given throws(Failure) in
+    let arguments = try given.completed()
     let policies = arguments.all("--policies")
     if let extra = arguments.positionals.first {
       throw Failure("\(extra): takes no arguments; policies are given with --policies \(extra)")
@@ -33,8 +41,29 @@ extension Command {
     configuration.runDirectory = arguments.last("--run-dir") ?? configuration.runDirectory
     configuration.metrics = arguments.last("--metrics") ?? configuration.metrics
     configuration.audit = arguments.has("--audit")
+    configuration.joined = arguments.has("--joined")
     let agent = try Agent(configuration)
     agent.run()
     return 0
+  }
+}
+
+extension Arguments {
+  /// The options of the file that `--config` names, for those that the command line does not have.
+  func completed() throws(Failure) -> Arguments {
+    guard let path = last("--config") else { return self }
+    let settings = Settings(
+      path: path, what: "an agent's configuration",
+      keys: [
+        "policies": .texts, "cgroup-root": .text, "bpffs": .text, "run-dir": .text, "metrics": .text,
+        "audit": .flag, "joined": .flag,
+      ])
+    guard let last = settings.problems.last else {
+      var all = self
+      for (key, values) in settings.values where !has("--" + key) { all.values["--" + key] = values }
+      return all
+    }
+    for problem in settings.problems.dropLast() { Output.error.write(Log.oneLine(problem.description) + "\n") }
+    throw Failure(last.description)
   }
 }
