@@ -46,7 +46,7 @@ let package = Package(
       name: "DatapathTests", dependencies: ["Lab", "Datapath", "CDatapath", "CLinux", "CLibbpf"],
       swiftSettings: strict),
     .testTarget(
-      name: "AgentTests", dependencies: ["Lab", "Agent", "Datapath", "Policy", "Proxies", "CLinux", "weir"],
+      name: "AgentTests", dependencies: ["Lab", "Agent", "Datapath", "CDatapath", "Policy", "Proxies", "CLinux", "weir"],
       exclude: ["EndToEnd/traffic.py"], swiftSettings: strict),
   ]
 )

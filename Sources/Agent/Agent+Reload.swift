@@ -29,7 +29,7 @@ extension Agent {
     var candidate: Candidate
     var presence: Presence
     var entries: Entries
-    var rules: [Name: [L7Rule]]
+    var rules: [Name: ProxyRules]
     var generation: UInt32
     /// Nanoseconds since 1970.
     var since: UInt64
@@ -128,12 +128,14 @@ extension Agent {
     var times = times
     var numbers = self.numbers
     let tables: Tables
-    do { tables = try compile(candidate.set, presence: presence, numbers: &numbers) } catch {
+    do { tables = try compiler.compile(candidate.set, presence: presence, numbers: &numbers) } catch {
       throw Failure("compile: \(error)")
     }
     let entries = Entries(tables)
-    var rules: [Name: [L7Rule]] = [:]
-    for name in candidate.set.proxies.keys { rules[name] = tables.l7[name] ?? [] }
+    var rules: [Name: ProxyRules] = [:]
+    for name in candidate.set.proxies.keys {
+      rules[name] = ProxyRules(enforced: tables.l7[name] ?? [], shadow: tables.shadows[name] ?? [])
+    }
     times.lap(\.compile)
 
     let kernel: UInt32
@@ -151,7 +153,8 @@ extension Agent {
     }
 
     let generation = kernel + 1
-    let rollout = try ProxyRollout(rules, generation: generation, runDirectory: configuration.runDirectory)
+    let rollout = try ProxyRollout(
+      rules, audit: configuration.audit, generation: generation, runDirectory: configuration.runDirectory)
     var proxies: Set<UInt32> = []
     do throws(Failure) {
       try rollout.confirm()

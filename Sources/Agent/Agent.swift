@@ -16,6 +16,8 @@ public final class Agent {
 
   /// What the numbers in the kernel mean; only grows.
   var numbers: Numbers
+  /// Keeps what a change of policy does not touch.
+  var compiler = Compiler()
   let numbersFile: NumbersFile
   var names: Names
   /// The set this agent put in force; nil while it has put none (an older one may be in force from the pins).

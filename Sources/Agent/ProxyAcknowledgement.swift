@@ -54,6 +54,12 @@ enum Acknowledgement: String, Codable {
   case behind
 }
 
+/// What one proxy is told: what it enforces, and what it only reports.
+struct ProxyRules: Equatable {
+  var enforced: [L7Rule]
+  var shadow: [L7Rule]
+}
+
 /// The rules files of one generation on their way to the proxies: written, acknowledged, or taken back.
 struct ProxyRollout {
   private struct One {
@@ -68,13 +74,13 @@ struct ProxyRollout {
   private let generation: UInt32
 
   /// Writes every proxy's file. On an error the former ones are back.
-  init(_ rules: [Name: [L7Rule]], generation: UInt32, runDirectory: String) throws(Failure) {
+  init(_ rules: [Name: ProxyRules], audit: Bool, generation: UInt32, runDirectory: String) throws(Failure) {
     self.generation = generation
     do throws(SystemError) {
-      for (name, list) in rules.sorted(by: { $0.key < $1.key }) {
+      for (name, told) in rules.sorted(by: { $0.key < $1.key }) {
         let paths = Envoy.Paths(runDirectory: runDirectory, proxy: name)
         try Files.makeDirectory(paths.directory)
-        let text = Envoy.rules(list, generation: generation)
+        let text = Envoy.rules(told.enforced, shadow: told.shadow, audit: audit, generation: generation)
         let former = try Files.read(paths.rules, limit: 256 << 20)
         let before = ProxyAdmin(path: paths.admin).state(milliseconds: 100)
         // Envoy needs about a quarter of a millisecond a kilobyte on a quiet machine; a busy one gets four

@@ -1,3 +1,4 @@
+import CDatapath
 import Datapath
 import Glibc
 import Lab
