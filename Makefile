@@ -6,7 +6,7 @@
 
 Q := $(if $(V),,@)
 VERBOSITY := $(if $(V),--verbose,--quiet)
-export V CI KEEP
+export V CI KEEP FUZZ_SECONDS
 
 PREFIX ?= /usr/local
 WEIR := .build/release/weir
@@ -36,6 +36,10 @@ test: root-needed run-needs bpf ## install what is missing, build and run every 
 .PHONY: check
 check: ## file lengths, licence lines, shell syntax, stray blanks; builds nothing
 	$(Q)scripts/check-house
+
+.PHONY: fuzz
+fuzz: build-needs ## feed the decoder what nobody would write, for FUZZ_SECONDS (60)
+	$(Q)fuzz/run
 
 .PHONY: bench
 bench: root-needed run-needs build ## measure: memory, CPU, start, latency with and without weir
