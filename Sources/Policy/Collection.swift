@@ -41,16 +41,23 @@ struct Collection {
   private mutating func take(_ next: [FileReading]) {
     let (gone, come) = Collection.difference(taken, next)
     let isOrdered = gone.isEmpty && come.isEmpty && zip(taken, next).allSatisfy { $0 === $1 }
-    var stamp = set.inventoryStamp
-    var (before, after) = (Objects(), Objects())
-    for source in gone { before.addInventory(of: source.objects) }
-    for source in come { after.addInventory(of: source.objects) }
-    if stamp == 0 || !before.hasInventory(of: after) { stamp = Collection.nextStamp() }
+    let isSame = set.inventoryStamp != 0 && Collection.haveOneInventory(gone, come)
+    let stamp = isSame ? set.inventoryStamp : Collection.nextStamp()
     for source in gone { set.remove(inventoryOf: source.objects) }
     for source in come { set.add(inventoryOf: source.objects) }
     if !isOrdered { set.setPolicies(next.map(\.objects)) }
     set.inventoryStamp = stamp
     taken = next
+  }
+
+  private static func haveOneInventory(_ some: [FileReading], _ others: [FileReading]) -> Bool {
+    func count(_ files: [FileReading]) -> Int { files.reduce(0) { $0 + $1.objects.inventoryCount } }
+    // Nearly always they differ by this, or are both empty.
+    guard count(some) == count(others) else { return false }
+    var (one, other) = (Objects(), Objects())
+    for source in some { one.addInventory(of: source.objects) }
+    for source in others { other.addInventory(of: source.objects) }
+    return one.hasInventory(of: other)
   }
 
   /// Never one that was given before in this process.

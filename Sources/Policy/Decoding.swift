@@ -5,9 +5,19 @@ final class Decoding {
   let findings: Findings
   private(set) var objects = Objects()
   private(set) var claims: [Claim] = []
-  private var path = FieldPath()
+  /// Where the value that is read stands. In memory of its own: it changes with every field, and the checks that
+  /// Swift makes at each change of a class's property would cost a twentieth of a reading.
+  private let path = UnsafeMutablePointer<FieldPath>.allocate(capacity: 1)
 
-  init(_ findings: Findings) { self.findings = findings }
+  init(_ findings: Findings) {
+    self.findings = findings
+    path.initialize(to: FieldPath())
+  }
+
+  deinit {
+    path.deinitialize(count: 1)
+    path.deallocate()
+  }
 
   /// Which fields a mapping may have.
   struct Shape: Sendable {
@@ -58,20 +68,20 @@ final class Decoding {
   }
 
   func problem(_ node: YAML.Node, _ message: @autoclosure () -> String) {
-    findings.add(line: Int(node.line), column: Int(node.column), path, message())
+    findings.add(line: Int(node.line), column: Int(node.column), path.pointee, message())
   }
 
   func problem(_ node: YAML.Node, field: String, _ message: @autoclosure () -> String) {
-    path.steps.append(.key(field))
+    path.pointee.steps.append(.key(field))
     problem(node, message())
-    path.steps.removeLast()
+    path.pointee.steps.removeLast()
   }
 
   func add(_ object: Object) { objects.add(object) }
 
   /// Says that nothing else may have this name, cgroup or address, which is what `node` says.
   func claim(_ key: Claim.Key, by owner: String, at node: YAML.Node) {
-    claims.append(Claim(key: key, owner: owner, place: place(node), field: path.description))
+    claims.append(Claim(key: key, owner: owner, place: place(node), field: path.pointee.description))
   }
 }
 
@@ -110,8 +120,8 @@ extension Decoding {
 
   func field<T>(_ name: String, of fields: Fields, _ read: (YAML.Node) -> T?) -> T? {
     guard let node = fields[name] else { return nil }
-    path.steps.append(.key(name))
-    defer { path.steps.removeLast() }
+    path.pointee.steps.append(.key(name))
+    defer { path.pointee.steps.removeLast() }
     return read(node)
   }
 
@@ -120,8 +130,8 @@ extension Decoding {
       problem(fields.node, field: name, "\(quoted(name)) is required")
       return nil
     }
-    path.steps.append(.key(name))
-    defer { path.steps.removeLast() }
+    path.pointee.steps.append(.key(name))
+    defer { path.pointee.steps.removeLast() }
     return read(node)
   }
 
@@ -134,9 +144,9 @@ extension Decoding {
     var result: [T] = []
     result.reserveCapacity(items.count)
     for (index, item) in items.enumerated() {
-      path.steps.append(.index(index))
+      path.pointee.steps.append(.index(index))
       if let value = read(item) { result.append(value) }
-      path.steps.removeLast()
+      path.pointee.steps.removeLast()
     }
     return result
   }
@@ -153,12 +163,12 @@ extension Decoding {
     }
     var result: [String: String] = [:]
     for entry in entries {
-      path.steps.append(.key(entry.key))
+      path.pointee.steps.append(.key(entry.key))
       if let value = string(entry.node) {
         check(entry)
         result[entry.key] = value
       }
-      path.steps.removeLast()
+      path.pointee.steps.removeLast()
     }
     return result
   }

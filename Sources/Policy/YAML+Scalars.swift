@@ -7,7 +7,7 @@ extension YAML {
     case UInt8(ascii: "y"), UInt8(ascii: "Y"), UInt8(ascii: "n"), UInt8(ascii: "N"), UInt8(ascii: "t"),
       UInt8(ascii: "T"), UInt8(ascii: "f"), UInt8(ascii: "F"), UInt8(ascii: "o"), UInt8(ascii: "O"),
       UInt8(ascii: "~"):
-      return text.count <= 5 ? word(String(decoding: text, as: UTF8.self)) : .string
+      return text.count <= 5 ? word(text) : .string
     case UInt8(ascii: "."), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
       // No number that is meant as one is longer.
       guard text.count <= 400 else { return .string }
@@ -44,14 +44,23 @@ extension YAML {
     }
   }
 
-  private static func word(_ text: String) -> Node.Value {
-    switch text {
-    case "true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON": .bool(true)
-    case "false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF": .bool(false)
-    case "~", "null", "Null", "NULL": .null
-    default: .string
-    }
+  private static func word(_ text: UnsafeBufferPointer<UInt8>) -> Node.Value {
+    let packed = pack(text)
+    if trueWords.contains(packed) { return .bool(true) }
+    if falseWords.contains(packed) { return .bool(false) }
+    return nullWords.contains(packed) ? .null : .string
   }
+
+  private static let trueWords = [
+    "true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON",
+  ].map { pack($0.utf8) }
+  private static let falseWords = [
+    "false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF",
+  ].map { pack($0.utf8) }
+  private static let nullWords = ["~", "null", "Null", "NULL"].map { pack($0.utf8) }
+
+  /// At most eight bytes as one number: to be compared at once.
+  private static func pack(_ text: some Sequence<UInt8>) -> UInt64 { text.reduce(0) { $0 << 8 | UInt64($1) } }
 
   private static func special(_ text: UnsafeBufferPointer<UInt8>) -> Node.Value {
     switch String(decoding: text, as: UTF8.self) {

@@ -58,7 +58,7 @@ start_agent() {
   spawn "$tools" agent.log "$ping" stamp $home/exec "$weir" agent --policies "$1" --cgroup-root "$root" \
     --bpffs $bpffs --run-dir $node --metrics 127.0.0.1:$metrics
   agent=$spawned
-  await 30 "the agent to be ready (its log: $logs/agent.log)" ready
+  await "${ready_seconds:-30}" "the agent to be ready (its log: $logs/agent.log)" ready
 }
 
 # What it enforces stays.
