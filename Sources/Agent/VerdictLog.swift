@@ -16,9 +16,11 @@ struct VerdictLog {
       let line = JSON.text(VerdictRecord(event, names: names, wallOffset: Clock.wallOffset()))
       for follower in followers { follower.push(line) }
     }
-    // Under audit a denied verdict is one that would have been; it is kept and logged as such.
-    guard UInt32(event.verdict) == WEIR_DENIED.rawValue else { return }
-    refusals.append(event)
+    // Under audit a denied verdict is one that would have been; it is kept and logged as such. An allowed one that
+    // is told here met an AUDIT rule.
+    let denied = UInt32(event.verdict) == WEIR_DENIED.rawValue
+    guard denied || event.audit != 0 else { return }
+    if denied { refusals.append(event) }
     // Twice as many before the older half goes, so that a flood does not move the whole array each time.
     if refusals.count >= 2 * VerdictLog.kept { refusals.removeFirst(VerdictLog.kept) }
     if limit.admits(at: Clock.monotonic()) {
@@ -39,7 +41,7 @@ struct VerdictLog {
 
   private func write(_ record: VerdictRecord, _ log: Log) {
     log.info(
-      record.audit ? "would-refuse" : "refused",
+      record.verdict == Verdict.denied.rawValue ? (record.audit ? "would-refuse" : "refused") : "audited",
       [
         "layer": record.layer, "reason": record.reason, "source": record.source,
         "destination": record.destination, "destination_address": record.destinationAddress ?? "",

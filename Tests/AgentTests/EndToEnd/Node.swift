@@ -19,6 +19,8 @@ final class Node {
   let log: String
   let metrics = "127.0.0.1:9464"
   private(set) var agent: Child?
+  /// More options for the agent, such as `--audit`.
+  var options: [String] = []
 
   /// The binary beside the test bundle, or WEIR.
   static let binary: String = {
@@ -55,7 +57,7 @@ final class Node {
     ["agent"] + policies.flatMap { ["--policies", $0] } + [
       "--cgroup-root", root, "--bpffs", lab.directory, "--run-dir",
       runDirectory, "--metrics", metrics,
-    ]
+    ] + options
   }
 
   /// Starts the agent; its log goes to a file, which no pipe can hold up. `around`: what runs it.

@@ -138,6 +138,116 @@ extension EndToEnd {
     }
   }
 
+  /// What batch may ask, by its own egress policy: of api less than api allows, and of a server outside any workload.
+  private static let asks = """
+    apiVersion: cilium.io/v2
+    kind: CiliumNetworkPolicy
+    metadata: {name: batch, namespace: shop}
+    spec:
+      endpointSelector: {matchLabels: {app: batch}}
+      egress:
+      - toEndpoints: [{matchLabels: {app: api}}]
+        toPorts:
+        - ports: [{port: "8081", protocol: TCP}]
+          rules: {http: [{method: GET, path: "/(public|stock)/a"}, {method: POST}]}
+      - toEntities: [world]
+        toPorts:
+        - ports: [{port: "8082", protocol: TCP}]
+          rules: {http: [{method: GET, path: "/public/.*"}]}
+    ---
+    apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: audit, namespace: shop}
+    spec:
+      selector: {matchLabels: {app: api}}
+      action: AUDIT
+      rules: [{to: [{operation: {paths: ["*/a"]}}]}]
+    ---
+    apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: dry, namespace: shop, annotations: {istio.io/dry-run: "true"}}
+    spec:
+      selector: {matchLabels: {app: api}}
+      action: DENY
+      rules: [{from: [{source: {principals: ["*/sa/web"]}}]}]
+
+    """
+
+  private func accessLog(_ node: Node) -> String {
+    readFile("\(node.runDirectory)/proxies/shop_envoy/access.log") ?? ""
+  }
+
+  @Test(.enabled(if: StockEnvoy.isExpected, "no Envoy: scripts/install-envoy .build/envoy"))
+  func `what a source's own policy asks is judged too, and what is not enforced is reported`() throws {
+    try Node.use { node in
+      try node.write(
+        "all.yaml", node.workload("web") + node.workload("api") + node.workload("batch") + Self.proxy + Self.asks)
+      try node.write("requests.yaml", Self.requests(below: "/public"))
+      _ = try lab(node, "envoy")
+      let started = try node.start()
+      try #require(started.inForce, "\(started.problems)")
+      _ = try node.traffic("api", "api", "8081")
+      _ = try node.traffic(nil, "api", "8082")
+      try startEnvoy(node)
+      let batch = try node.traffic("batch", "http", "8081")
+      for (request, answer) in [
+        ("GET /public/a", "200"), ("GET /public/b", "403"), ("GET /stock/a", "403"), ("POST /public/a", "403"),
+      ] {
+        #expect(try batch.ask(request).hasPrefix(answer), "both ask: \(request)")
+      }
+      let outward = try node.traffic("batch", "http", "8082")
+      for (request, answer) in [("GET /public/b", "200"), ("GET /stock/b", "403"), ("POST /public/b", "403")] {
+        #expect(try outward.ask(request).hasPrefix(answer), "the source asks: \(request)")
+      }
+      let web = try node.client("web")
+      #expect(try web.ask("connect 127.0.0.1 8081") == "ok", "a dry run refuses nothing")
+      _ = try eventually("the dry run to be reported") {
+        node.logText.contains("would-refuse") && node.logText.contains("AuthorizationPolicy shop/dry") ? true : nil
+      }
+      let audited = try eventually("the access log") {
+        accessLog(node).split(separator: "\n").first {
+          $0.contains("AuthorizationPolicy shop/audit rules[0]") && $0.contains("\"path\":\"/public/a\"")
+        }
+      }
+      #expect(audited.contains("\"code\":200"))
+      #expect(!accessLog(node).split(separator: "\n").contains {
+        $0.contains("AuthorizationPolicy shop/audit") && $0.contains("\"path\":\"/public/b\"")
+      })
+    }
+  }
+
+  @Test(.enabled(if: StockEnvoy.isExpected, "no Envoy: scripts/install-envoy .build/envoy"))
+  func `under --audit everything passes and the proxy says what it would have refused`() throws {
+    try Node.use { node in
+      node.options = ["--audit"]
+      try node.write(
+        "all.yaml",
+        node.workload("web") + node.workload("api") + node.workload("batch") + Self.proxy
+          + PolicyText.egress("web", ports: []))
+      try node.write("requests.yaml", Self.requests(below: "/public"))
+      _ = try lab(node, "envoy")
+      try #require(try node.start().inForce)
+      _ = try node.traffic("api", "api", "8081")
+      let before = try node.traffic("batch", "http", "8081")
+      #expect(try before.ask("GET /stock/a").hasPrefix("200"), "without a proxy")
+      try startEnvoy(node)
+      let batch = try node.traffic("batch", "http", "8081")
+      #expect(try batch.ask("GET /public/a").hasPrefix("200"))
+      #expect(try batch.ask("GET /stock/a").hasPrefix("200"))
+      let web = try node.client("web")
+      #expect(try web.ask("connect 127.0.0.1 8081") == "ok")
+      _ = try eventually("the refusal to be reported") {
+        node.logText.contains("NetworkPolicy shop/web-egress") ? true : nil
+      }
+      let told = try eventually("the access log") {
+        accessLog(node).split(separator: "\n").first { $0.contains("\"path\":\"/stock/a\"") }
+      }
+      #expect(told.contains("\"code\":200") && told.contains("\"shadowVerdict\":\"denied\""), "\(told)")
+      let passed = accessLog(node).split(separator: "\n").first { $0.contains("\"path\":\"/public/a\"") }
+      #expect(passed?.contains("\"shadowVerdict\":\"allowed\"") == true, "\(passed ?? "")")
+    }
+  }
+
   private func lab(_ node: Node, _ name: String) throws -> String {
     try node.lab.cgroup("judged/shop/\(name)")
   }
