@@ -37,7 +37,7 @@ struct Lowering {
   var set: PolicySet { evaluator.set }
 
   /// Which policies select each local, and how.
-  func keys(of locals: [Local], proxies: [Name: UInt8]) -> [Key] {
+  func keys(of locals: [Local], proxies: [Name: UInt8]?) -> [Key] {
     var keys = [Key](repeating: Key(), count: locals.count)
     // By name, as the index wants them.
     var index = EndpointIndex(set, members: locals.map(\.endpoint))
@@ -82,7 +82,7 @@ struct Lowering {
   }
 
   /// What the chosen policies depend on beside their peers.
-  private func complete(_ key: inout Key, _ endpoint: Endpoint, _ proxies: [Name: UInt8]) {
+  private func complete(_ key: inout Key, _ endpoint: Endpoint, _ proxies: [Name: UInt8]?) {
     guard key != Key() else { return }
     key.serving = serving(key, endpoint)
     let network = !(key.ingress.network + key.egress.network).isEmpty
@@ -93,6 +93,7 @@ struct Lowering {
     }
     if rules.contains(where: { $0.onPlainTCP(.allow) == nil }) { key.plain = set.plainTCPPorts(of: endpoint).sorted() }
     guard asksForRequests(key, rules) else { return }
+    guard let proxies else { return key.proxy = 1 }
     key.proxy = set.proxy(for: endpoint).flatMap { proxies[$0.name] }
   }
 

@@ -11,22 +11,33 @@ extension Evaluator {
   public func matrix(
     ports: [(TransportProtocol, UInt16)], outside: [(name: String, address: IPAddress)]
   ) -> Matrix {
-    var members = set.endpoints.keys.sorted().map { member(.endpoint($0)) }
-    members += set.nodes.keys.sorted().map { member(.node($0)) }
-    members += outside.map { name, address in
-      var member = member(.address(address))
-      member.name = name
-      return member
-    }
-    var matrix = Matrix(endpoints: members.map(\.name), ports: [:])
+    var parties = set.endpoints.keys.sorted().map { (name: $0.description, party: Party.endpoint($0)) }
+    parties += set.nodes.keys.sorted().map { ("node/\($0)", .node($0)) }
+    parties += outside.map { ($0.name, .address($0.address)) }
+    var matrix = Matrix(endpoints: parties.map(\.name), ports: [:])
     for (`protocol`, port) in ports {
+      var verdicts = ClassVerdicts(self, `protocol`, port)
+      let members = parties.map { name, party in
+        Member(name: name, party: party, subject: subject(party), class_: verdicts.class_(of: party, in: set))
+      }
+      var selecting = SelectedPolicies(self)
       var rows: [String: [String: String]] = [:]
-      for (from, source) in members.enumerated() {
+      for source in members {
         var row: [String: String] = [:]
         row.reserveCapacity(members.count)
-        for (to, destination) in members.enumerated() {
-          let isSelf = from == to && source.subject != nil
-          row[destination.name] = isSelf ? "self" : word(source, destination, `protocol`, port)
+        for destination in members {
+          func verdict(_ direction: Direction, _ own: Member, _ other: Member) -> Verdict {
+            guard own.subject != nil else { return .allowed }
+            if let subject = own.class_?.subject, let peer = other.class_ {
+              return verdicts.verdict(direction, of: subject, to: peer)
+            }
+            return selecting.verdict(direction, own, other, `protocol`, port)
+          }
+          let isSelf = source.name == destination.name && source.subject != nil
+          row[destination.name] =
+            isSelf
+            ? "self"
+            : Matrix.word(verdict(.egress, source, destination), verdict(.ingress, destination, source))
         }
         rows[source.name] = row
       }
@@ -35,42 +46,45 @@ extension Evaluator {
     return matrix
   }
 
-  /// One row and column, with the policies that select it: asked once, not for every pair.
+  /// One row and column.
   private struct Member {
     var name: String
+    var party: Party
     /// nil: an address outside.
     var subject: Endpoint?
-    var peer: Evaluator.OtherEnd
-    var egress: Selecting
-    var ingress: Selecting
+    var class_: ClassVerdicts.Class?
   }
 
-  private func member(_ party: Party) -> Member {
-    let subject = subject(party)
-    return Member(
-      name: party.description, subject: subject, peer: peer(party),
-      egress: subject.map { selecting($0, .egress) } ?? Selecting(),
-      ingress: subject.map { selecting($0, .ingress) } ?? Selecting())
-  }
+  /// The naive answers, each member's policies looked for once and not for every pair.
+  private struct SelectedPolicies {
+    private let evaluator: Evaluator
+    private var found: [String: [Direction: Selecting]] = [:]
 
-  private func word(
-    _ source: Member, _ destination: Member, _ protocol: TransportProtocol, _ port: UInt16
-  ) -> String {
-    func verdict(_ direction: Direction, _ own: Member, _ other: Member, _ policies: Selecting) -> Verdict {
-      guard let subject = own.subject, !policies.isEmpty else { return .allowed }
+    init(_ evaluator: Evaluator) { self.evaluator = evaluator }
+
+    mutating func verdict(
+      _ direction: Direction, _ own: Member, _ other: Member, _ protocol: TransportProtocol, _ port: UInt16
+    ) -> Verdict {
+      guard let subject = own.subject else { return .allowed }
+      let policies = found[own.name]?[direction] ?? evaluator.selecting(subject, direction)
+      found[own.name, default: [:]][direction] = policies
+      if policies.isEmpty { return .allowed }
       let question = Question(
-        direction: direction, subject: subject, addresses: subject.addresses, peer: other.peer,
+        direction: direction, subject: subject, addresses: subject.addresses, peer: evaluator.peer(other.party),
         protocol: `protocol`, port: port)
-      return ruling(policies, question).verdict
+      return evaluator.ruling(policies, question).verdict
     }
-    let leaving = verdict(.egress, source, destination, source.egress)
-    let entering = verdict(.ingress, destination, source, destination.ingress)
+  }
+}
+
+extension Matrix {
+  fileprivate static func word(_ leaving: Verdict, _ entering: Verdict) -> String {
     switch (leaving, entering) {
-    case (.denied, .denied): return "denied-both"
-    case (.denied, _): return "denied-egress"
-    case (_, .denied): return "denied-ingress"
-    case (.proxied, _), (_, .proxied): return "proxied"
-    default: return "allowed"
+    case (.denied, .denied): "denied-both"
+    case (.denied, _): "denied-egress"
+    case (_, .denied): "denied-ingress"
+    case (.proxied, _), (_, .proxied): "proxied"
+    default: "allowed"
     }
   }
 }

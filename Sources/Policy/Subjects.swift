@@ -16,7 +16,8 @@ struct Subjects {
   private(set) var atoms = Atoms()
 
   /// - Parameter evaluator: for its policies, in their order.
-  init(_ locals: [Local], of evaluator: Evaluator, proxies: [Name: UInt8]) {
+  /// - Parameter proxies: nil: as if a proxy took every endpoint.
+  init(_ locals: [Local], of evaluator: Evaluator, proxies: [Name: UInt8]?) {
     var lowering = Lowering(evaluator)
     let keys = lowering.keys(of: locals, proxies: proxies)
     var known: [Lowering.Key: Int] = [Lowering.Key(): 0]
