@@ -103,6 +103,8 @@ struct Bits: Hashable {
     bit >> 6 < words.count && words[bit >> 6] & (1 << UInt64(bit & 63)) != 0
   }
 
+  var isEmpty: Bool { words.isEmpty }
+
   mutating func insert(_ bit: Int) {
     while words.count <= bit >> 6 { words.append(0) }
     words[bit >> 6] |= 1 << UInt64(bit & 63)

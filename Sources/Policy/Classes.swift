@@ -13,12 +13,19 @@ struct Classes {
   /// By number. 0 is a peer that no rule can tell from anybody.
   private(set) var keys = [Key()]
   private var numbers = [Key(): UInt32(0)]
+  /// By signature, for what nearly every peer is: no subject, cell 0.
+  private var plain: [UInt32?] = [0]
 
   mutating func number(_ key: Key) -> UInt32 {
+    let isPlain = key.subject == 0 && key.cell == 0
+    if isPlain, key.signature < plain.count, let known = plain[key.signature] { return known }
     if let known = numbers[key] { return known }
     let number = UInt32(keys.count)
     numbers[key] = number
     keys.append(key)
+    guard isPlain else { return number }
+    while plain.count <= key.signature { plain.append(nil) }
+    plain[key.signature] = number
     return number
   }
 }

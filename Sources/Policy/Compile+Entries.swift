@@ -90,32 +90,27 @@ extension Compilation {
     }
   }
 
-  /// One entry for each cell boundary, each endpoint's address and each node's; of several endpoints that declare an
-  /// address the first by name has it, and endpoints go before nodes.
+  /// One entry for each cell boundary, each endpoint's address and each node's.
   mutating func writeAddresses(_ signatures: Signatures, _ cells: Cells) {
     var local: [UInt32: weir_workload] = [:]
     for (_, entry) in tables.workloads where entry.workload != 0 { local[entry.workload] = entry }
+    tables.addresses.reserveCapacity(inventory.owners.count + cells.entries.count)
+    var single: Set<IPAddress> = []
+    for entry in cells.entries where entry.prefix.prefix == 128 { single.insert(entry.prefix.base) }
     var taken: Set<IPAddress> = []
-    for (position, endpoint) in inventory.index.endpoints.enumerated() {
-      for address in endpoint.addresses where taken.insert(address).inserted {
-        let workload = inventory.workloads[position]
-        let cell = cells.cell(of: address)
-        let key = Classes.Key(signature: signatures.ofEndpoint[position], cell: cell)
-        let value = weir_address(
-          workload: workload, identity: inventory.identities[position], class_: classes.number(key),
-          subject: local[workload]?.class_ ?? 0, cell: UInt32(cell),
-          target: local[workload]?.target ?? 0, pad: 0)
-        tables.addresses.append((weir_address_key(prefixlen: 128, addr: address.wire), value))
+    for owner in inventory.owners {
+      let cell = cells.cell(of: owner.address)
+      if single.contains(owner.address) { taken.insert(owner.address) }
+      let signature = owner.isNode ? signatures.ofNode[owner.position] : signatures.ofEndpoint[owner.position]
+      var value = weir_address(
+        workload: 0, identity: 0, class_: classes.number(Classes.Key(signature: signature, cell: cell)), subject: 0,
+        cell: UInt32(cell), target: 0, pad: 0)
+      if !owner.isNode {
+        value.workload = inventory.workloads[owner.position]
+        value.identity = inventory.identities[owner.position]
+        if let here = local[value.workload] { (value.subject, value.target) = (here.class_, here.target) }
       }
-    }
-    for (position, node) in inventory.index.nodes.enumerated() {
-      for address in node.addresses where taken.insert(address).inserted {
-        let cell = cells.cell(of: address)
-        let key = Classes.Key(signature: signatures.ofNode[position], cell: cell)
-        let value = weir_address(
-          workload: 0, identity: 0, class_: classes.number(key), subject: 0, cell: UInt32(cell), target: 0, pad: 0)
-        tables.addresses.append((weir_address_key(prefixlen: 128, addr: address.wire), value))
-      }
+      tables.addresses.append((weir_address_key(prefixlen: 128, addr: owner.address.wire), value))
     }
     for entry in cells.entries {
       if entry.prefix.prefix == 128, taken.contains(entry.prefix.base) { continue }
@@ -141,20 +136,15 @@ extension Compilation {
   }
 
   mutating func writeIdentities(_ signatures: Signatures) {
-    var members: [UInt32: [Int]] = [:]
     // Workloads of one identity are selected by the same policies; they can differ only in what they call their
     // ports, which is no matter for egress.
     var subjects: [UInt32: UInt32] = [:]
     for (_, entry) in tables.workloads where entry.identity != 0 { subjects[entry.identity] = entry.class_ }
-    for (position, identity) in inventory.identities.enumerated() {
-      members[identity, default: []].append(position)
-    }
-    for (identity, positions) in members.sorted(by: { $0.key < $1.key }) {
-      guard let first = positions.first else { continue }
+    for (identity, first, isOnly) in inventory.holders {
       // Endpoints of one identity can differ as peers only in what they call their ports, which matters where
       // they serve; a proxy speaks for them where they ask.
       let key = Classes.Key(signature: signatures.ofEndpoint[first])
-      let only = positions.count == 1 ? inventory.workloads[first] : 0
+      let only = isOnly ? inventory.workloads[first] : 0
       let value = weir_identity(
         class_: classes.number(key), subject: subjects[identity] ?? 0, workload: only)
       tables.identities.append((identity, value))

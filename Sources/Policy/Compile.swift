@@ -62,6 +62,18 @@ struct KnownInventory: Sendable {
   /// By position in the index.
   let identities: [UInt32]
   let workloads: [UInt32]
+  /// Every address with the endpoint or node that has it: of several endpoints that declare it the first by name, and
+  /// endpoints go before nodes.
+  let owners: [Owner]
+  /// Each identity with the first endpoint that has it, ascending.
+  let holders: [(identity: UInt32, first: Int, isOnly: Bool)]
+
+  struct Owner {
+    var address: IPAddress
+    /// In the index, of endpoints or of nodes.
+    var position: Int
+    var isNode: Bool
+  }
 
   init(_ set: PolicySet, _ numbers: inout Numbers) throws(CompileError) {
     stamp = set.inventoryStamp
@@ -76,6 +88,8 @@ struct KnownInventory: Sendable {
     }
     self.identities = identities
     self.workloads = workloads
+    owners = KnownInventory.owners(index)
+    holders = KnownInventory.holders(identities)
     given = (numbers.identities.count, numbers.workloads.count)
   }
 
@@ -83,6 +97,28 @@ struct KnownInventory: Sendable {
   func isStill(_ set: PolicySet, _ numbers: Numbers) -> Bool {
     stamp != 0 && stamp == set.inventoryStamp && given.identities <= numbers.identities.count
       && given.workloads <= numbers.workloads.count
+  }
+
+  private static func owners(_ index: EndpointIndex) -> [Owner] {
+    var owners: [Owner] = []
+    var taken: Set<IPAddress> = []
+    for (position, endpoint) in index.endpoints.enumerated() {
+      for address in endpoint.addresses where taken.insert(address).inserted {
+        owners.append(Owner(address: address, position: position, isNode: false))
+      }
+    }
+    for (position, node) in index.nodes.enumerated() {
+      for address in node.addresses where taken.insert(address).inserted {
+        owners.append(Owner(address: address, position: position, isNode: true))
+      }
+    }
+    return owners
+  }
+
+  private static func holders(_ identities: [UInt32]) -> [(identity: UInt32, first: Int, isOnly: Bool)] {
+    var members: [UInt32: (first: Int, count: Int)] = [:]
+    for (position, identity) in identities.enumerated() { members[identity, default: (position, 0)].count += 1 }
+    return members.sorted { $0.key < $1.key }.map { ($0.key, $0.value.first, $0.value.count == 1) }
   }
 
   private static func identity(of endpoint: Endpoint, _ numbers: inout Numbers) throws(CompileError) -> UInt32 {
@@ -113,13 +149,14 @@ struct Compilation {
     self.presence = presence
     self.numbers = numbers
     self.inventory = inventory
-    evaluator = Evaluator(set)
     let index = inventory.index
-    locals = presence.workloads.sorted { $0.key < $1.key }.compactMap { name, cgroup in
+    let locals = presence.workloads.sorted { $0.key < $1.key }.compactMap { name, cgroup in
       index.position[name].map {
         Local(endpoint: index.endpoints[$0], position: $0, cgroup: cgroup)
       }
     }
+    self.locals = locals
+    evaluator = Evaluator(set.speaking(to: locals.map(\.endpoint)))
   }
 
   mutating func run() throws(CompileError) {
@@ -163,6 +200,28 @@ struct Compilation {
       target: decision.verdict == .proxied ? target : 0, verdict: UInt8(verdict.rawValue),
       reason: decision.reason.rawValue, proxy: decision.proxy,
       shadow_reason: decision.shadowReason.rawValue, pad: (0, 0))
+  }
+}
+
+extension PolicySet {
+  /// Without the policies that select none of these endpoints.
+  fileprivate func speaking(to members: [Endpoint]) -> PolicySet {
+    var index = EndpointIndex(self, members: members)
+    let namespaces = index.namespaces
+    var set = self
+    set.networkPolicies = networkPolicies.filter { !index.select($0.podSelector, in: $0.name.namespace).isEmpty }
+    set.ciliumPolicies = ciliumPolicies.filter { policy in
+      guard case .endpoints(let selector) = policy.subject else { return false }
+      return !index.select(selector, from: "").isEmpty
+    }
+    set.adminPolicies = adminPolicies.filter { !index.select($0.subject, from: "").isEmpty }
+    set.authorizationPolicies = authorizationPolicies.filter { policy in
+      let everywhere = policy.name.namespace == AuthorizationPolicy.rootNamespace
+      return (everywhere ? namespaces : [policy.name.namespace]).contains {
+        !index.select(policy.selector, in: $0).isEmpty
+      }
+    }
+    return set
   }
 }
 

@@ -39,6 +39,21 @@ struct Condition: Hashable {
   }
 
   var atoms: [Int] { alternatives.flatMap { $0.map(\.atom) } }
+
+  /// What there is to ask, without the condition: nearly all are one atom, and are asked of every peer.
+  enum Test {
+    case everybody
+    case atom(Int)
+    case whole
+  }
+
+  var test: Test {
+    if alternatives == [[]] { return .everybody }
+    if alternatives.count == 1, alternatives[0].count == 1, !alternatives[0][0].negated {
+      return .atom(alternatives[0][0].atom)
+    }
+    return .whole
+  }
 }
 
 /// Numbers for atoms, in the order they are met.

@@ -13,8 +13,9 @@ struct Pairs {
   private let signatures: Signatures
   private let cells: Cells
   private let keys: [Classes.Key]
-  private var withSignature: [Int: [Int]] = [:]
-  private var withCell: [Int: [Int]] = [:]
+  /// The numbers of classes, by signature and by cell.
+  private var withSignature: [[UInt32]]
+  private var withCell: [[UInt32]]
   /// By the atom of blocks.
   private var cellsOf: [Int: [Int]] = [:]
 
@@ -22,17 +23,18 @@ struct Pairs {
     self.signatures = signatures
     self.cells = cells
     keys = classes.keys
-    var withSubject: [Int: [UInt32]] = [:]
+    var withSubject = [[UInt32]](repeating: [], count: subjects.all.count)
+    withSignature = [[UInt32]](repeating: [], count: signatures.all.count)
+    withCell = [[UInt32]](repeating: [], count: cells.blocks.count)
     for (number, key) in keys.enumerated() {
-      withSignature[key.signature, default: []].append(number)
-      withCell[key.cell, default: []].append(number)
-      if key.subject > 0 { withSubject[key.subject, default: []].append(UInt32(number)) }
+      withSignature[key.signature].append(UInt32(number))
+      withCell[key.cell].append(UInt32(number))
+      if key.subject > 0 { withSubject[key.subject].append(UInt32(number)) }
     }
     for (cell, blocks) in cells.blocks.enumerated() {
       for atom in blocks.members { cellsOf[atom, default: []].append(cell) }
     }
-    for (number, subject) in subjects.all.enumerated() {
-      guard let members = withSubject[number] else { continue }
+    for (subject, members) in zip(subjects.all, withSubject) where !members.isEmpty {
       for direction in [Direction.egress, .ingress] where subject[direction].side.speaks {
         let answers = answers(of: subject[direction])
         for member in members {
@@ -47,17 +49,19 @@ struct Pairs {
 
   /// The generic peer's function first, then those of the classes that get another.
   private mutating func answers(of side: PreparedSide) -> [Answer] {
-    var toldSignatures = Set(side.atoms.flatMap { signatures.differing[$0] ?? [] })
-    if side.side.direction == .egress, side.asksForRequests { toldSignatures.formUnion(signatures.otherwiseTaken) }
-    let toldCells = Set(side.atoms.flatMap { cellsOf[$0] ?? [] })
-    var known: [Classes.Key: UInt32] = [:]
+    var told = [Bool](repeating: false, count: signatures.all.count)
+    for atom in side.atoms { for signature in signatures.differing[atom] ?? [] { told[signature] = true } }
+    if side.side.direction == .egress, side.asksForRequests {
+      for signature in signatures.otherwiseTaken { told[signature] = true }
+    }
+    var toldCells = [Bool](repeating: false, count: cells.blocks.count)
+    for atom in side.atoms { for cell in cellsOf[atom] ?? [] { toldCells[cell] = true } }
     var views: [View: UInt32] = [:]
-    func answer(_ key: Classes.Key, _ functions: inout Functions) -> UInt32 {
-      if let number = known[key] { return number }
-      let signature = signatures.all[key.signature]
-      let view = side.view(signature.atoms.union(cells.blocks[key.cell]), signature)
-      let number = views[view] ?? functions.number(Answers(side, view).function)
-      known[key] = number
+    func answer(_ signature: Int, _ cell: Int, _ functions: inout Functions) -> UInt32 {
+      let signature = signatures.all[signature]
+      let view = side.view(cell == 0 ? signature.atoms : signature.atoms.union(cells.blocks[cell]), signature)
+      if let number = views[view] { return number }
+      let number = functions.number(Answers(side, view).function)
       views[view] = number
       return number
     }
@@ -68,22 +72,22 @@ struct Pairs {
         }
       }
     }
-    let generic = answer(Classes.Key(), &functions)
+    let generic = answer(0, 0, &functions)
     var found: [Answer] = []
     // What this subject does not tell apart is asked as 0, so that few questions answer for many classes.
-    for signature in toldSignatures.sorted() {
-      for number in withSignature[signature] ?? [] {
-        let cell = toldCells.contains(keys[number].cell) ? keys[number].cell : 0
-        let function = answer(Classes.Key(signature: signature, cell: cell), &functions)
-        if function != generic { found.append((UInt32(number), function)) }
+    for (signature, isTold) in told.enumerated() where isTold {
+      var known: [Int: UInt32] = [:]
+      for number in withSignature[signature] {
+        let cell = toldCells[keys[Int(number)].cell] ? keys[Int(number)].cell : 0
+        let function = known[cell] ?? answer(signature, cell, &functions)
+        known[cell] = function
+        if function != generic { found.append((number, function)) }
       }
     }
-    for cell in toldCells.sorted() {
-      let function = answer(Classes.Key(cell: cell), &functions)
+    for (cell, isTold) in toldCells.enumerated() where isTold {
+      let function = answer(0, cell, &functions)
       guard function != generic else { continue }
-      for number in withCell[cell] ?? [] where !toldSignatures.contains(keys[number].signature) {
-        found.append((UInt32(number), function))
-      }
+      for number in withCell[cell] where !told[keys[Int(number)].signature] { found.append((number, function)) }
     }
     return [(0, generic)] + found.sorted { $0.peer < $1.peer }
   }

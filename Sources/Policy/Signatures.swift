@@ -61,8 +61,15 @@ struct Signatures {
   private mutating func number(_ endpoints: [Signature], _ nodes: [Signature], _ outside: Signature) {
     var numbers = [outside: 0]
     all = [outside]
+    // What no atom is about, which is nearly everybody where this node's policies are few.
+    var untouched: Int?
     func number(_ signature: Signature) -> Int {
-      if let known = numbers[signature] { return known }
+      let isUntouched = signature.atoms.isEmpty && signature.ports.isEmpty && signature.proxy == outside.proxy
+      if isUntouched, let untouched { return untouched }
+      if let known = numbers[signature] {
+        if isUntouched { untouched = known }
+        return known
+      }
       let number = all.count
       numbers[signature] = number
       all.append(signature)

@@ -90,6 +90,8 @@ struct Subject {
 struct PreparedSide {
   let side: Side
   let items: [Item]
+  /// One for each item.
+  private let tests: [Condition.Test]
   let atoms: Set<Int>
   private let names: Set<Int>
   let asksForRequests: Bool
@@ -98,6 +100,7 @@ struct PreparedSide {
   init(_ side: Side, names: (Item) -> [Int]) {
     self.side = side
     items = side.items
+    tests = items.map(\.peers.test)
     asksForRequests = side.asksForRequests
     let named = Set(items.flatMap(names))
     self.names = named
@@ -106,9 +109,17 @@ struct PreparedSide {
 
   func view(_ atoms: Bits, _ signature: Signatures.Signature) -> View {
     var view = View()
-    for (index, item) in items.enumerated() where item.peers.holds(atoms) { view.items.insert(index) }
+    for index in tests.indices {
+      let holds =
+        switch tests[index] {
+        case .everybody: true
+        case .atom(let atom): atoms.contains(atom)
+        case .whole: items[index].peers.holds(atoms)
+        }
+      if holds { view.items.insert(index) }
+    }
     view.isOwnNode = side.ownNode?.holds(atoms) ?? false
-    if names.contains(where: atoms.contains) { view.ports = signature.ports }
+    if !names.isEmpty, names.contains(where: atoms.contains) { view.ports = signature.ports }
     if side.direction == .egress, asksForRequests { view.proxy = signature.proxy }
     return view
   }
