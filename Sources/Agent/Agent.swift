@@ -185,7 +185,7 @@ public final class Agent {
     }
   }
 
-  /// After the first change, until 20 ms went by without another, 500 ms at most: editors and `kubectl` write
+  /// After the first change, until 10 ms went by without another, 500 ms at most: editors and `kubectl` write
   /// in steps. A lone rename waits as long: it may be the first of many, and a set with half of them means
   /// something that nobody wrote.
   private func settle() {
@@ -193,7 +193,7 @@ public final class Agent {
     let since = settling?.since ?? now
     if let settling { loop.cancel(settling.deadline) }
     let left = 500 - min(500, Int((now - since) / 1_000_000))
-    let deadline = loop.after(milliseconds: min(20, left)) { [unowned self] in
+    let deadline = loop.after(milliseconds: min(10, left)) { [unowned self] in
       settling = nil
       reload("files", since: since)
     }

@@ -76,11 +76,12 @@ struct Pairs {
     var found: [Answer] = []
     // What this subject does not tell apart is asked as 0, so that few questions answer for many classes.
     for (signature, isTold) in told.enumerated() where isTold {
-      var known: [Int: UInt32] = [:]
+      // Cell by cell in runs, for most classes of a signature have none.
+      var last: (cell: Int, function: UInt32)?
       for number in withSignature[signature] {
         let cell = toldCells[keys[Int(number)].cell] ? keys[Int(number)].cell : 0
-        let function = known[cell] ?? answer(signature, cell, &functions)
-        known[cell] = function
+        let function = last?.cell == cell ? last?.function ?? 0 : answer(signature, cell, &functions)
+        last = (cell, function)
         if function != generic { found.append((number, function)) }
       }
     }
