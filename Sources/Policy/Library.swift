@@ -93,7 +93,7 @@ public final class Library {
       return .success(
         Entry(
           look: look, digest: digest, bytes: bytes.count,
-          said: FileReading(file: shown(file.path), bytes: bytes)))
+          said: FileReading(file: shown(file.path, atMost: 4096), bytes: bytes)))
     } catch {
       return .failure(error)
     }

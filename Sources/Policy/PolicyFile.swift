@@ -114,7 +114,7 @@ enum PolicyFile {
       case S_IFCHR, S_IFBLK: "a device"
       default: "something else"
       }
-    if let kind { throw Problem(file: shown(path), message: "expected a regular file, found \(kind)") }
+    if let kind { throw Problem(file: shown(path, atMost: 4096), message: "expected a regular file, found \(kind)") }
     if status.st_size > YAML.Limit.bytes { throw tooLarge(path) }
   }
 
@@ -139,7 +139,7 @@ enum PolicyFile {
   }
 
   private static func tooLarge(_ path: String) -> Problem {
-    Problem(file: shown(path), message: "larger than \(YAML.Limit.bytes >> 20) MiB; split it")
+    Problem(file: shown(path, atMost: 4096), message: "larger than \(YAML.Limit.bytes >> 20) MiB; split it")
   }
 
   private static func unreadable(_ path: String) -> Problem {
@@ -151,6 +151,6 @@ enum PolicyFile {
       case EACCES: "no permission to read it"
       default: String(cString: strerror(code))
       }
-    return Problem(file: shown(path), message: "cannot be read: \(reason)")
+    return Problem(file: shown(path, atMost: 4096), message: "cannot be read: \(reason)")
   }
 }

@@ -2,11 +2,12 @@
 /// nothing in it that could move a terminal's cursor, reorder the line or end it.
 func quoted(_ text: some StringProtocol) -> String { "`\(shown(text))`" }
 
-/// The same without the backquotes, for field paths and file names.
-func shown(_ text: some StringProtocol) -> String {
+/// The same without the backquotes, for field paths and file names; of a file's path nothing is cut off, for it is
+/// where an editor or code scanning looks.
+func shown(_ text: some StringProtocol, atMost limit: Int = 64) -> String {
   var result = ""
   for (count, scalar) in text.unicodeScalars.enumerated() {
-    if count == 64 { return result + "…" }
+    if count == limit { return result + "…" }
     switch scalar {
     case "\n": result += "\\n"
     case "\t": result += "\\t"

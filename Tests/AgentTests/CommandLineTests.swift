@@ -55,7 +55,7 @@ struct CommandLineTests {
 
   @Test func everyCommandThatIsListedHasHelp() throws {
     let names = [
-      "agent", "run", "check", "explain", "matrix", "status", "flows", "workloads", "detach", "proxy",
+      "agent", "run", "check", "explain", "matrix", "diff", "status", "flows", "workloads", "detach", "proxy",
       "version",
     ]
     let overview = try weir("help").output
@@ -93,7 +93,12 @@ struct CommandLineTests {
       ["check", "/nonexistent"],
       "weir check: open /nonexistent: ENOENT; name policy files or directories that are there\n"
     ),
-    (["check", "-o", "sarif", "/etc"], "weir check: -o sarif: no such format; there are table and json\n"),
+    (["check", "-o", "xml", "/etc"], "weir check: -o xml: no such format; there are text, json and sarif\n"),
+    (
+      ["check", "--fail-on", "all", "/etc"],
+      "weir check: --fail-on all: no such level; there are error, warning, info and never\n"
+    ),
+    (["diff", "/etc"], "weir diff: two paths are needed, OLD and NEW; each a file or a directory\n"),
     (["explain", "/tmp"], "weir explain: --from, --to and --port are all needed; see weir explain --help\n"),
     (
       ["explain", "/tmp", "--from=a", "--to=b", "--port=http"],
