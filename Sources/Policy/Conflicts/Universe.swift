@@ -38,6 +38,8 @@ struct Universe {
       var key = key
       // Whether a proxy takes the flow is a finding of its own.
       key.proxy = 1
+      // What is only reported changes no verdict.
+      key.shadows = []
       let number = numbers[key] ?? subjects.count
       if number == subjects.count {
         numbers[key] = number
