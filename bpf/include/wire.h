@@ -45,7 +45,7 @@ enum weir_direction {
 	WEIR_INGRESS = 2,
 };
 
-/* Why. Every refusal has one; the sentences are in Sources/Policy/Reason.swift. */
+/* Why. Every refusal has one; the sentences are in Sources/Policy/Kinds/Reason.swift. */
 enum weir_reason {
 	WEIR_REASON_NONE = 0,
 	WEIR_REASON_NOT_SELECTED = 1,    /* allowed: no policy selects the workload in this direction */
