@@ -198,7 +198,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 		rule_on(&decision, WEIR_DENIED, WEIR_REASON_DIRECT_TO_PROXY, WEIR_INGRESS);
 		return refuse(&decision, flow, 0, EACCES);
 	}
-	if (verdict == WEIR_DENIED && decision.direction == WEIR_INGRESS && !flow->source.addr_known)
+	if (verdict == WEIR_DENIED && decision.direction == WEIR_INGRESS && !flow->source.addr_known && !decision.target)
 		/* The receiver knows the source address and may have a rule for it; it will judge. */
 		verdict = rule_on(&decision, WEIR_ALLOWED, WEIR_REASON_NONE, WEIR_INGRESS);
 	if (verdict == WEIR_DENIED &&

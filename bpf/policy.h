@@ -21,7 +21,7 @@ struct decision {
 	struct who destination;
 	struct weir_ruling ruling;
 	__u32 generation;
-	__u16 target; /* with WEIR_PROXIED: what the proxy is to judge */
+	__u16 target; /* what the proxy is to judge; with WEIR_DENIED, that the source's side would have asked it */
 	__u8 audit;
 	__u8 direction; /* of the deciding side */
 };
@@ -244,7 +244,11 @@ __noinline int decide(const struct weir_current *now, const struct flow *flow, _
 		if (names_itself(&out->ruling, &ruling) || !(sides & SIDE_EGRESS)) {
 			out->ruling = ruling;
 			out->direction = WEIR_INGRESS;
-			out->target = out->destination.target;
+			if (ruling.verdict == WEIR_PROXIED)
+				out->target = out->destination.target;
+		} else if (ruling.shadow) {
+			out->ruling.shadow = ruling.shadow;
+			out->ruling.shadow_reason = ruling.shadow_reason;
 		}
 	}
 	if (out->ruling.verdict != WEIR_PROXIED || (!flow->source.speaks && out->source.kind != WEIR_KIND_PROXY))

@@ -100,8 +100,8 @@ static __always_inline int judge_opened(const struct weir_current *now, struct s
 	flow->destination.addr = state->peer;
 	flow->destination.addr_known = 1;
 	decide(now, flow, sides, decision);
-	if (state->redirected) /* with rules about requests gone, the proxy has none: a new connection goes straight */
-		return decision->ruling.verdict != WEIR_PROXIED;
+	if (state->redirected) /* what the proxy judges it by must be what is to be judged now; else a new connection */
+		return decision->ruling.verdict != WEIR_PROXIED || decision->target != state->target;
 	return decision->ruling.verdict != WEIR_ALLOWED;
 }
 

@@ -60,6 +60,15 @@ extension Kernel {
         #expect(try batch.ask("send hello") == "hello")
         let told = try proxy.line().split(separator: " ")
         #expect(told[0] == "240.36.0.4" && told[1] == "127.0.0.1" && told[2] == "18081" && told[3] == "ok")
+        // Something else is asked now: what the proxy judges this connection by is no longer what is to be judged.
+        let ruling = weir_ruling.proxied(proxy: 1, target: 10)
+        for index in lab.entries.ports.indices where lab.entries.ports[index].value.target == 9 {
+          lab.entries.ports[index].value = ruling
+        }
+        try lab.datapath().install(lab.entries, generation: try lab.datapath().generation() + 1, audit: false)
+        #expect(try lab.datapath().revoke() > 0)
+        #expect(try batch.ask("send again") != "again")
+        #expect(try batch.ask("connect 127.0.0.1 18081") == "ok")
       }
     }
 

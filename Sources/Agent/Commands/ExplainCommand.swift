@@ -28,9 +28,12 @@ extension Command {
     let (transport, number) = try PolicyFiles.port(port)
     let request = try ExplainText.request(arguments)
     let set = try PolicyFiles.readValid(arguments)
-    let flow = Flow(
+    var flow = Flow(
       from: try PolicyFiles.party(from, in: set, option: "--from"),
       to: try PolicyFiles.party(to, in: set, option: "--to"), protocol: transport, port: number)
+    // An endpoint that is named by an address uses that one.
+    if from.hasPrefix("ip:") { flow.fromAddress = AddressText.parse(String(from.dropFirst(3))) }
+    if to.hasPrefix("ip:") { flow.toAddress = AddressText.parse(String(to.dropFirst(3))) }
     let explanation = Evaluator(set).explain(flow, request: request)
     Output.standard.write(
       asJSON

@@ -44,4 +44,3 @@ struct Functions {
     return number
   }
 }
-

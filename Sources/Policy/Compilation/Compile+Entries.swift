@@ -54,20 +54,28 @@ extension Compilation {
     return UInt16(target)
   }
 
-  /// By position in the functions: the target of those by which a source's own policy asks about requests. In the
-  /// order in which they are met, so that a change elsewhere leaves them their numbers.
+  /// By position in the functions: the target of those by which a source's own policy asks about requests. A target
+  /// is named by all that it stands for: what asks otherwise tomorrow is another, and connections that are open under the
+  /// old one find no rule.
   mutating func numberRequests(_ pairs: Pairs) throws(CompileError) -> [Int: UInt16] {
     var found: [Int: UInt16] = [:]
-    var met: [String: Int] = [:]
     for (position, function) in pairs.functions.all.enumerated() where pairs.askedAtSource.contains(position) {
-      guard let rule = function.firstProxied?.rule else { continue }
+      guard let decision = function.firstProxied, let rule = decision.rule else { continue }
       let policy = evaluator.name(rule)
       let owner = "\(policy.kind) \(Name(policy.namespace, policy.name))"
-      met[owner, default: 0] += 1
-      let key = Name("", "\(owner) egress \(met[owner] ?? 0)")
-      found[position] = try small(numbers.target(key), owner)
+      let asked = RequestSteps([function]).drafts.map { draft, ports in
+        "\(evaluator.name(draft.rule)) \(ports) \(draft.require) \(draft.unless)"
+      }
+      let digest = Compilation.digest("\(decision.proxy) \(asked)")
+      found[position] = try small(numbers.target(Name("", "\(owner) asks \(digest)")), owner)
     }
     return found
+  }
+
+  /// FNV-1a, 64 bits: the same in every process.
+  private static func digest(_ text: String) -> String {
+    let hash = text.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    return String(hash, radix: 16)
   }
 
   /// The class a local workload has by itself: as a subject, and as a peer at an address in cell 0.

@@ -11,6 +11,12 @@ struct Requesting {
     cells.blocks.indices.filter { cell in side.atoms.contains(where: cells.blocks[cell].contains) }
   }
 
+  /// The function for a peer that uses an address in one cell.
+  func function(_ side: PreparedSide, _ key: Classes.Key) -> PortsFunction {
+    let signature = signatures.all[key.signature]
+    return Answers(side, side.view(signature.atoms.union(cells.blocks[key.cell]), signature)).function
+  }
+
   /// The functions by which a side may answer a peer that uses an address in any of the cells, or in none.
   func functions(_ side: PreparedSide, signature: Int, cells told: [Int]) -> [PortsFunction] {
     let signature = signatures.all[signature]
@@ -91,19 +97,40 @@ extension Compilation {
     let side = asking.subjects.all[asking.subjects.ofLocal[number]].ingress
     let told = asking.toldCells(side)
     let differing = Set(side.atoms.flatMap { asking.signatures.differing[$0] ?? [] })
-    var bySignature: [Int: RequestSteps] = [:]
-    func steps(_ signature: Int) -> RequestSteps {
-      let signature = differing.contains(signature) ? signature : 0
-      if let known = bySignature[signature] { return known }
-      let found = RequestSteps(asking.functions(side, signature: signature, cells: told))
-      bySignature[signature] = found
+    /// Who may come under one identity: each signature with the cells of the addresses that are declared.
+    struct Comers: Hashable {
+      var signatures: Set<Int> = []
+      var declared: Set<Classes.Key> = []
+    }
+    var known: [Comers: RequestSteps] = [:]
+    func steps(_ comers: Comers) -> RequestSteps {
+      if let steps = known[comers] { return steps }
+      let found = RequestSteps(
+        comers.signatures.sorted().flatMap { asking.functions(side, signature: $0, cells: told) },
+        refusing: comers.declared.map { asking.function(side, $0) })
+      known[comers] = found
       return found
     }
-    var byIdentity: [UInt32: RequestSteps] = [:]
-    for (position, identity) in inventory.identities.enumerated() where byIdentity[identity] == nil {
+    func add(_ signature: Int, _ addresses: [IPAddress], to comers: inout Comers) {
+      let signature = differing.contains(signature) ? signature : 0
+      comers.signatures.insert(signature)
+      for address in addresses {
+        let cell = asking.cells.cell(of: address)
+        comers.declared.insert(Classes.Key(signature: signature, cell: told.contains(cell) ? cell : 0))
+      }
+    }
+    var comers: [UInt32: Comers] = [:]
+    for (position, identity) in inventory.identities.enumerated() {
       let signature = asking.signatures.ofEndpoint[position]
-      guard differing.contains(signature) || sources[identity] != nil else { continue }
-      byIdentity[identity] = steps(signature)
+      guard differing.contains(signature) || !told.isEmpty || sources[identity] != nil else { continue }
+      add(signature, told.isEmpty ? [] : inventory.index.endpoints[position].addresses, to: &comers[identity, default: Comers()])
+    }
+    var byIdentity = comers.mapValues(steps)
+    // A process of no workload may be this node's, with its address.
+    var outside = Comers(signatures: [0])
+    for (position, node) in inventory.index.nodes.enumerated() {
+      let signature = asking.signatures.ofNode[position]
+      if differing.contains(signature) || !told.isEmpty { add(signature, node.addresses, to: &outside) }
     }
     let here = asking.signatures.ofEndpoint[locals[number].position]
     for (identity, source) in sources {
@@ -111,12 +138,12 @@ extension Compilation {
         asking.functions(source, signature: here, cells: asking.toldCells(source)))
       byIdentity[identity] = byIdentity[identity]?.and(own)
     }
-    var groups = [Group(steps: steps(0))]
-    var known = [groups[0].steps: 0]
+    var groups = [Group(steps: steps(outside))]
+    var numbers = [groups[0].steps: 0]
     for (identity, steps) in byIdentity.sorted(by: { $0.key < $1.key }) {
-      let group = known[steps] ?? groups.count
+      let group = numbers[steps] ?? groups.count
       if group == groups.count {
-        known[steps] = group
+        numbers[steps] = group
         groups.append(Group(steps: steps))
       }
       groups[group].identities.insert(identity)

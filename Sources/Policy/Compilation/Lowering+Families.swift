@@ -147,6 +147,7 @@ extension Lowering {
   private mutating func items(
     _ written: AuthorizationPolicy.Rule, _ reference: RuleReference, _ key: Key, plain: Bool
   ) -> [Item] {
+    let allowing = evaluator.authorizationPolicies[reference.policy].action == .allow
     guard let rule = plain ? written.onPlainTCP(.deny) : written else { return [] }
     var peers: [[Literal]] = rule.from.isEmpty ? [[]] : []
     for source in rule.from where source.requestPrincipals.isEmpty { peers += atoms.condition(source).alternatives }
@@ -159,7 +160,11 @@ extension Lowering {
         peers = peers.flatMap { one in more.map { one + $0 } }
       case .operation(let other): operations = operations.compactMap { $0.and(other) }
       case .destination(let blocks, let notBlocks):
-        guard someAddress(of: key.addresses, isIn: [blocks], andNotIn: [notBlocks]) else { return [] }
+        // One answer for all of the workload's addresses: the one that allows less.
+        let holding = key.addresses.filter { someAddress(of: [$0], isIn: [blocks], andNotIn: [notBlocks]) }
+        let holds = key.addresses.isEmpty
+          ? blocks.isEmpty : allowing ? holding.count == key.addresses.count : !holding.isEmpty
+        guard holds else { return [] }
       case .token(let values, _): guard values.isEmpty else { return [] }
       }
     }

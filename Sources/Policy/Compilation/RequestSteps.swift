@@ -11,11 +11,15 @@ struct RequestSteps: Hashable {
 
   /// Of flows that the kernel may answer with any of these functions, and a proxy cannot tell apart: what all of them
   /// allow that ask about requests at all.
-  init(_ functions: [PortsFunction]) {
+  /// - Parameter refusing: by which some of them may be refused without a request being asked about: then no request of
+  ///   any passes. The kernel may not know the address a flow will come from when it turns it to the proxy.
+  init(_ functions: [PortsFunction], refusing: [PortsFunction] = []) {
     var starts: Set<UInt16> = [0]
-    for function in functions { function.tcp.forEach { starts.insert($0.start) } }
+    for function in functions + refusing { function.tcp.forEach { starts.insert($0.start) } }
     steps = starts.sorted().map { start in
       let asked = functions.compactMap { $0.decision(onTCP: start).requests }
+      let isRefused = refusing.contains { $0.decision(onTCP: start).verdict == .denied }
+      if !asked.isEmpty, isRefused { return Step(start: start, requests: Requests(alternatives: [])) }
       return Step(start: start, requests: asked.dropFirst().reduce(asked.first) { $0?.and($1) })
     }
   }
@@ -65,9 +69,10 @@ struct RequestSteps: Hashable {
       for draft in of(requests) {
         var ranges = ports[draft] ?? []
         if ranges.isEmpty { order.append(draft) }
-        if let last = ranges.last, last.upperBound + 1 == step.start {
+        if ranges.last?.upperBound == end { continue }
+        if let last = ranges.last, step.start > 0, last.upperBound == step.start - 1 {
           ranges[ranges.count - 1] = last.lowerBound...end
-        } else if ranges.last?.upperBound != end {
+        } else {
           ranges.append(step.start...end)
         }
         ports[draft] = ranges

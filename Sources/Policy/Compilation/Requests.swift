@@ -22,17 +22,30 @@ struct Requests: Hashable {
 
   /// Both must agree. The rules of the one that restricts more are named; where both have several, the first's.
   func and(_ other: Requests) -> Requests {
+    Requests(
+      alternatives: alternatives == other.alternatives ? alternatives : product(other),
+      unless: unless + other.unless.filter { !unless.contains($0) },
+      shadows: shadows + other.shadows.filter { !shadows.contains($0) })
+  }
+
+  /// Each with each, without those that require all that another does, and more.
+  private func product(_ other: Requests) -> [Alternative] {
     var found: [Alternative] = []
+    var kept: [Set<[RequestMatch]>] = []
     for mine in alternatives {
       for theirs in other.alternatives {
         var require = mine.require
         for list in theirs.require where !require.contains(list) { require.append(list) }
-        let rule = mine.require.isEmpty ? theirs.rule : mine.rule
-        found.append(Alternative(rule: rule, require: require))
+        let lists = Set(require)
+        if kept.contains(where: lists.isSuperset(of:)) { continue }
+        for index in kept.indices.reversed() where kept[index].isSuperset(of: lists) {
+          kept.remove(at: index)
+          found.remove(at: index)
+        }
+        kept.append(lists)
+        found.append(Alternative(rule: mine.require.isEmpty ? theirs.rule : mine.rule, require: require))
       }
     }
-    return Requests(
-      alternatives: found, unless: unless + other.unless.filter { !unless.contains($0) },
-      shadows: shadows + other.shadows.filter { !shadows.contains($0) })
+    return found
   }
 }

@@ -33,8 +33,9 @@ struct ClassSide {
   let prepared: PreparedSide
   /// The subjects, by position in the universe.
   let members: [Int]
-  private let peers: [Bits]
-  private let ownNode: Bits
+  /// By item.
+  let peers: [Bits]
+  let ownNode: Bits
   private let asksNames: Bool
   /// By the rule as it is named.
   let itemsOf: [RuleReference: [Int]]

@@ -50,8 +50,10 @@ struct Effects {
   }
 
   private mutating func judge(_ side: ClassSide) {
+    // What only reports has no effect, and is not meant to.
+    let deciding = side.itemsOf.filter { universe.evaluator.decides($0.key) }
     let byItem = Dictionary(
-      uniqueKeysWithValues: side.itemsOf.flatMap { reference, items in items.map { ($0, reference) } })
+      uniqueKeysWithValues: deciding.flatMap { reference, items in items.map { ($0, reference) } })
     for (view, parties) in side.groups(universe) {
       guard let pair = pair(side.members, parties), !view.items.isEmpty else { continue }
       let here = Set(view.items.members.compactMap { byItem[$0] })
@@ -233,5 +235,12 @@ struct Effects {
         return
       }
     }
+  }
+}
+
+extension Evaluator {
+  /// Not a rule of an AUDIT or dry-run policy.
+  func decides(_ rule: RuleReference) -> Bool {
+    rule.family != .authorization || authorizationPolicies[rule.policy].decides
   }
 }

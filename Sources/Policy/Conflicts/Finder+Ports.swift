@@ -1,7 +1,7 @@
 /// Rules about requests, on ports where there are none, and ports that open others.
 extension Finder {
   mutating func httpPorts() {
-    for rule in universe.rules where asks(rule) {
+    for rule in universe.rules where asks(rule) && evaluator.decides(rule) {
       guard let number = rule.rule, let selected = subjects(rule), !selected.isEmpty else { continue }
       let named = askedPorts(rule, number)
       let serving =

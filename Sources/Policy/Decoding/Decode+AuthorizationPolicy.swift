@@ -24,7 +24,8 @@ extension Decoding {
     ])
   private static let operationShape = Shape(
     what: "an Operation",
-    read: ["ports", "notPorts", "methods", "notMethods", "paths", "notPaths", "hosts", "notHosts"])
+    read: ["ports", "notPorts", "methods", "notMethods", "paths", "notPaths", "hosts", "notHosts"],
+    unsupported: ["ignorePathCase": "paths are compared with regard to case"])
 
   private enum Action: String, CaseIterable {
     case allow = "ALLOW"

@@ -5,6 +5,8 @@ final class FileReading: Sendable {
   let problems: [Problem]
 
   init(file: String, bytes: [UInt8]) {
+    // A byte order mark is no part of the text.
+    let bytes = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? Array(bytes.dropFirst(3)) : bytes
     let decoding = FileReading.decode(file, bytes) { $0.object($1) }
     problems = decoding.findings.problems
     claims = decoding.claims

@@ -5,6 +5,9 @@ struct SetComparison {
   private let new: Universe
   /// Parties of both, by position in each, in classes.
   private var classes: [[(old: Int, new: Int)]] = []
+  /// Positions in the new universe by those in the old; nil for whom only one knows.
+  private let common: [Int?]
+  private var same: [[Int]: Bool] = [:]
   private var comparison = Comparison()
   private var answers: [AnswerKey: Int] = [:]
   private var known: [(side: ClassSide?, view: View, answers: Answers?)] = []
@@ -50,6 +53,7 @@ struct SetComparison {
     let owned = Set((old.ownedAddresses + new.ownedAddresses))
     self.old = Universe(old, blocks: newBlocks, owned: owned)
     self.new = Universe(new, blocks: oldBlocks, owned: owned)
+    common = self.old.parties.map { [new = self.new] in new.position[$0] }
     var grouped: [ClassKey: [(old: Int, new: Int)]] = [:]
     for (position, party) in self.old.parties.enumerated() {
       guard let other = self.new.position[party] else { continue }
@@ -65,8 +69,10 @@ struct SetComparison {
   }
 
   mutating func run() {
+    let leaving = classes.map { !isSame(.egress, $0[0]) }
+    let entering = classes.map { !isSame(.ingress, $0[0]) }
     for from in classes.indices {
-      for to in classes.indices {
+      for to in classes.indices where leaving[from] || entering[to] {
         guard let pair = pair(from, to) else { continue }
         let key = [
           number(old, false, .egress, pair.from.old, pair.to.old),
@@ -78,6 +84,17 @@ struct SetComparison {
         for difference in differences[key] ?? [] { tell(difference, from, to, pair) }
       }
     }
+  }
+
+  /// Whether the rules of a party are the same in both sets, one by one: then nothing it is asked has
+  /// another answer.
+  private mutating func isSame(_ direction: Direction, _ party: (old: Int, new: Int)) -> Bool {
+    let sides = [old.side(direction, of: party.old), new.side(direction, of: party.new)]
+    guard let before = sides[0], let after = sides[1] else { return sides[0] == nil && sides[1] == nil }
+    if let known = same[[before, after]] { return known }
+    let answer = old.sides[before].isSame(as: new.sides[after], common)
+    same[[before, after]] = answer
+    return answer
   }
 
   private typealias Pair = (from: (old: Int, new: Int), to: (old: Int, new: Int))
@@ -301,5 +318,28 @@ extension Universe {
           && $0.rule == policy.rule
       }
     }
+  }
+}
+
+extension ClassSide {
+  /// - Parameter common: positions in the other's universe by those in this one's.
+  fileprivate func isSame(as other: ClassSide, _ common: [Int?]) -> Bool {
+    let (mine, theirs) = (prepared.side, other.prepared.side)
+    guard items.count == other.items.count, mine.joined == theirs.joined,
+      (mine.network == nil) == (theirs.network == nil), (mine.cilium == nil) == (theirs.cilium == nil),
+      (mine.cilium?.fallback == nil) == (theirs.cilium?.fallback == nil),
+      (mine.authorization == nil) == (theirs.authorization == nil),
+      (mine.authorization?.fallback == nil) == (theirs.authorization?.fallback == nil)
+    else { return false }
+    for (a, b) in zip(items, other.items) {
+      guard a.rule.family == b.rule.family, a.rule.denying == b.rule.denying, a.action == b.action,
+        a.ports == b.ports, a.requests == b.requests, a.operations == b.operations
+      else { return false }
+    }
+    let known = Set(common.compactMap { $0 })
+    func isSame(_ mine: Bits, _ theirs: Bits) -> Bool {
+      Set(mine.members.compactMap { common[$0] }) == Set(theirs.members.filter(known.contains))
+    }
+    return isSame(ownNode, other.ownNode) && zip(peers, other.peers).allSatisfy(isSame)
   }
 }

@@ -88,6 +88,29 @@ extension EndToEnd {
       }
     }
 
+    @Test func `an AUDIT rule that matches is reported, whoever else has no opinion`() throws {
+      try Node.use { node in
+        let audit = """
+          apiVersion: security.istio.io/v1
+          kind: AuthorizationPolicy
+          metadata: {name: audit, namespace: shop}
+          spec: {selector: {matchLabels: {app: a}}, action: AUDIT, rules: [{from: [{source: {principals: ["*/sa/b"]}}]}]}
+
+          """
+        try node.write("0.yaml", try node.workload("a") + node.workload("b") + node.workload("c") + audit)
+        try #require(try node.start().inForce)
+        try node.server("a", 7100)
+        for app in ["c", "b"] {
+          let client = try node.client(app)
+          #expect(try client.ask("connect 127.0.0.1 7100") == "ok")
+        }
+        let line = try eventually("the report") {
+          node.logText.split(separator: "\n").first { $0.contains("event=audited") }
+        }
+        #expect(line.contains("shop/b") && line.contains("audit-rule"), "and not for c: \(line)")
+      }
+    }
+
     @Test func `the kernel's verdicts are the evaluator's, for random files of every kind`() throws {
       try Node.use { node in
         try node.write("0.yaml", Self.apps.map { try node.workload($0) }.joined())

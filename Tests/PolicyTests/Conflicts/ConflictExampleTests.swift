@@ -57,6 +57,21 @@ import Testing
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  @Test func `a policy that only reports is not blamed for having no effect`() {
+    var set = Self.read("examples/conflicts/none/star-wars.yaml").set
+    for (number, action) in [AuthorizationPolicy.Action.allow, .deny, .audit].enumerated() {
+      set.authorizationPolicies.append(
+        AuthorizationPolicy(
+          name: Name("default", "report-\(number)"), selector: nil, action: action,
+          rules: [
+            AuthorizationPolicy.Rule(
+              from: [], to: [AuthorizationPolicy.Operation(request: RequestMatch(methods: [.exact("PUT")]))],
+              place: Place(file: "a.yaml", line: 1, column: 1))
+          ], dryRun: action != .audit, place: Place(file: "a.yaml", line: 1, column: 1)))
+    }
+    #expect(Conflicts(set).findings.map(\.id) == [.dryRun, .dryRun])
+  }
+
   /// Sets of people who write no mistakes, in the ways that the projects' own pages teach.
   @Test(arguments: ["bookinfo", "default-deny-and-allows", "star-wars", "ambient"])
   func `a realistic set has no conflicts`(name: String) {

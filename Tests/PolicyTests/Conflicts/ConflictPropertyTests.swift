@@ -1,8 +1,12 @@
+import Glibc
 import Testing
 
 @testable import Policy
 
 @Suite struct ConflictPropertyTests {
+  /// SEEDS=3000 for a long run.
+  private static let count = getenv("SEEDS").flatMap { UInt64(String(cString: $0)) } ?? 120
+
   private static func flow(_ witness: Witness) -> Flow? {
     guard let from = witness.from, let to = witness.to, let port = witness.port,
       let source = try? Party(from), let destination = try? Party(to),
@@ -13,7 +17,7 @@ import Testing
 
   @Test func `every finding's witness is confirmed by the naive evaluator`() {
     var met: [Conflict: Int] = [:]
-    for seed in 0..<UInt64(120) {
+    for seed in 0..<Self.count {
       let conflicts = Conflicts(EffectsTests.set(seed: seed))
       for text in conflicts.unconfirmed { Issue.record("seed \(seed): \(text)") }
       for finding in conflicts.findings { met[finding.id, default: 0] += 1 }

@@ -398,18 +398,3 @@ func
   let logged = try ports("{\(port), rules: {http: [{headerMatches: [{name: a, value: b, mismatch: LOG}]}]}}")
   #expect(logged?.requests == [RequestMatch()])
 }
-
-@Test func `every ICMP type of the API is read by its name`() throws {
-  let rows: [(String, String, TransportProtocol, UInt16)] = [
-    ("DestinationUnreachable", "IPv4", .icmp, 3), ("DestinationUnreachable", "IPv6", .icmpv6, 1),
-    ("Echo", "IPv4", .icmp, 8), ("EchoRequest", "IPv4", .icmp, 8), ("EchoRequest", "IPv6", .icmpv6, 128),
-    ("ExtendedEchoReply", "IPv4", .icmp, 43), ("Photuris", "IPv4", .icmp, 40),
-    ("PacketTooBig", "IPv6", .icmpv6, 2), ("NeighborSolicitation", "IPv6", .icmpv6, 135),
-    ("ExtendedEchoReply", "IPv6", .icmpv6, 161), ("TimestampReply", "IPv4", .icmp, 14),
-  ]
-  for (name, family, kind, type) in rows {
-    let policy = try read(
-      "endpointSelector: {}\negress: [{icmps: [{fields: [{type: \(name), family: \(family)}]}]}]")
-    #expect(policy.egress[0].ports[0].ports == [PortMatch(protocol: kind, number: .range(type...type))])
-  }
-}

@@ -237,21 +237,6 @@ func otherSlices() throws {
   #expect(try read(slice("addressType: IPv4\nendpoints: null\nports: null")).slices.count == 1)
 }
 
-@Test("lists of them hold items that do not say what they are")
-func inventoryLists() throws {
-  let set = try read(
-    """
-    {apiVersion: v1, kind: NodeList, metadata: {resourceVersion: "1"}, items: [{metadata: {name: a}}]}
-    ---
-    {apiVersion: v1, kind: ServiceList, items: [{metadata: {name: a}, spec: {clusterIP: None}}]}
-    ---
-    apiVersion: discovery.k8s.io/v1
-    kind: EndpointSliceList
-    items: [{metadata: {name: a}, addressType: IPv4}]
-    """)
-  #expect(set.nodes.count == 1 && set.services.count == 1 && set.slices.count == 1)
-}
-
 // MARK: - What is refused
 
 @Test(

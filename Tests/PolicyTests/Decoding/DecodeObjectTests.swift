@@ -308,3 +308,18 @@ func problemForm() {
     problem?.description
       == "a.yaml:5:29: spec.ingress[0].ports[0].port: expected a port number from 1 to 65535, found `0`")
 }
+
+@Test("lists of Nodes, Services and EndpointSlices hold items that do not say what they are")
+func inventoryLists() {
+  let text = """
+    {apiVersion: v1, kind: NodeList, metadata: {resourceVersion: "1"}, items: [{metadata: {name: a}}]}
+    ---
+    {apiVersion: v1, kind: ServiceList, items: [{metadata: {name: a}, spec: {clusterIP: None}}]}
+    ---
+    apiVersion: discovery.k8s.io/v1
+    kind: EndpointSliceList
+    items: [{metadata: {name: a}, addressType: IPv4}]
+    """
+  let set = Reading(texts: [("t.yaml", text)]).set
+  #expect(set.nodes.count == 1 && set.services.count == 1 && set.slices.count == 1)
+}

@@ -72,6 +72,13 @@ func json() throws {
   #expect(entries[0].node.text == "x/yé\n")
 }
 
+@Test("a byte order mark is no part of the text", arguments: ["", "---\n", "# a comment\n"])
+func byteOrderMark(head: String) {
+  let text = head + "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n"
+  let reading = Reading(texts: [("t.yaml", "\u{feff}" + text)])
+  #expect(reading.problems.isEmpty && reading.set.namespaces["a"] != nil, "\(reading.problems)")
+}
+
 @Test("several documents follow each other, empty ones are null")
 func severalDocuments() throws {
   #expect(try parse("").isEmpty)

@@ -90,6 +90,41 @@ import Testing
     #expect(try shadows() == [0])
   }
 
+  static func from(_ block: String, _ request: RequestMatch) -> AuthorizationPolicy.Rule {
+    authorizationRule(from: [Source(ipBlocks: [CIDR(block)].compactMap { $0 })], to: [Operation(request: request)])
+  }
+
+  @Test func `addresses that make a difference cost no more than they say, up to the last port`() throws {
+    var world = Self.shop
+    let methods = ["GET", "POST", "PUT"].map { RequestMatch(methods: [.exact($0)]) }
+    world.authorization(
+      "shop/api", selects: Self.api, rules: methods.map { authorizationRule(to: [Operation(request: $0)]) })
+    world.authorization(
+      "shop/no", .deny, selects: Self.api,
+      rules: (0..<30).map { Self.from("172.\($0).0.0/16", RequestMatch(methods: [.exact("M\($0)")])) })
+    let told = try rules(world)
+    #expect(told.count == 3 && told.allSatisfy { $0.unless.count == 30 && $0.ports == nil })
+    // Of what differs only what all of them allow is told.
+    world.set.authorizationPolicies = []
+    world.authorization(
+      "shop/api", selects: Self.api,
+      rules: [Self.from("10.0.0.0/8", methods[0]), Self.from("10.0.0.0/8", methods[1]), Self.from("10.1.0.0/16", methods[2])])
+    #expect(try rules(world).allSatisfy { $0.ports == nil })
+  }
+
+  @Test func `a source that may be refused by its address passes no request`() throws {
+    var world = Self.shop
+    world.set.endpoints[Name("shop", "web")]?.addresses = [v4(192, 168, 1, 5)]
+    world.authorization("shop/api", selects: Self.api, rules: [authorizationRule(to: [Operation(request: Self.reports)])])
+    func readers() throws -> [UInt32]? { try rules(world).first?.identities }
+    #expect(try readers() == nil, "everybody")
+    world.authorization(
+      "shop/no", .deny, selects: Self.api,
+      rules: [authorizationRule(from: [Source(ipBlocks: [cidr(v4(192, 168, 0, 0), 16)])])])
+    let told = try #require(try readers())
+    #expect(told.contains(0) && !told.contains(3), "web is identity 3")
+  }
+
   @Test func `a rule for everybody names no identity, and its operations are alternatives`() throws {
     var world = Self.shop
     world.authorization(
