@@ -232,6 +232,13 @@ extension Finder {
     let policy = evaluator.authorizationPolicies[rule.policy]
     let written = policy.rules[number]
     guard policy.decides, !written.asksForTokens else { return }
+    // Whom the files do not know, may be somewhere.
+    let conditions = written.when.compactMap { condition -> AuthorizationPolicy.Source? in
+      if case .source(let source) = condition { source } else { nil }
+    }
+    guard written.from.isEmpty || written.from.contains(where: isKnown), conditions.allSatisfy(isKnown) else {
+      return
+    }
     // A rule that fits the subject alone is idle too, for nobody judges what goes to oneself; but it could
     // match.
     let fitting = sources(of: policy, written, found.map { index.endpoints[$0] })
@@ -245,6 +252,14 @@ extension Finder {
 }
 
 extension Finder {
+  /// Whether somebody in the files is in the lists of a source, its `not` lists aside.
+  private func isKnown(_ source: AuthorizationPolicy.Source) -> Bool {
+    var wanted = source
+    (wanted.notPrincipals, wanted.notNamespaces) = ([], [])
+    return (source.principals.isEmpty && source.namespaces.isEmpty)
+      || index.endpoints.contains { wanted.matches(AuthorizationPeer($0)) }
+  }
+
   /// The naive way: how many parties some rule alone fits, as sources of some request to one of its subjects.
   private func sources(
     of policy: AuthorizationPolicy, _ rule: AuthorizationPolicy.Rule, _ subjects: [Endpoint]

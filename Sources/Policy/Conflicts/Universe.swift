@@ -144,9 +144,13 @@ struct Membership {
     for literals in condition.alternatives {
       let positive = literals.filter { !$0.negated }.map { slots(of: $0.atom) }
       let negative = literals.filter(\.negated).map { slots(of: $0.atom) }
+      // Of an address outside that nobody knows it cannot be said that it is none of IPv4 (`world-ipv6`).
+      let needsAddress = literals.contains { !$0.negated && atoms.all[$0.atom] == .outside } && !negative.isEmpty
       let candidates = positive.first?.members ?? Array(slots.indices)
       for slot in candidates
-      where positive.allSatisfy({ $0.contains(slot) }) && !negative.contains(where: { $0.contains(slot) }) {
+      where positive.allSatisfy({ $0.contains(slot) }) && !negative.contains(where: { $0.contains(slot) })
+        && !(needsAddress && slots[slot].address == nil)
+      {
         found.insert(slots[slot].party)
       }
     }
