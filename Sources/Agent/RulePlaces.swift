@@ -60,7 +60,8 @@ struct RulePlaces {
     if path.isEmpty { return policy.place }
     for (list, peers, rules) in [("ingress", "from", policy.ingress), ("egress", "to", policy.egress)] {
       for (index, rule) in rules.enumerated() {
-        if let place = place(path, "\(list)[\(index)]", rule.place, peers, rule.peerPlaces) { return place }
+        let entries = (0..<rule.entryCount).map { rule.place(ofEntry: $0) ?? rule.place }
+        if let place = place(path, "\(list)[\(index)]", rule.place, peers, entries) { return place }
       }
     }
     return nil

@@ -57,11 +57,15 @@ extension AdminPolicy {
   fileprivate mutating func remove(_ rule: Int, peer: Int?, _ direction: Direction) {
     func removed(_ rules: [Rule]) -> [Rule] {
       var rules = rules
-      if let peer, rules[rule].peers.count > 1 {
-        rules[rule].peers.remove(at: peer)
-        rules[rule].peerPlaces.remove(at: peer)
-      } else {
+      // One entry of the file is as many peers as it has blocks.
+      let written = rules[rule]
+      let kept = written.peers.indices.filter { peer != nil && written.peerIndices[$0] != peer }
+      if kept.isEmpty {
         rules.remove(at: rule)
+      } else {
+        rules[rule].peers = kept.map { written.peers[$0] }
+        rules[rule].peerPlaces = kept.map { written.peerPlaces[$0] }
+        rules[rule].peerIndices = kept.map { written.peerIndices[$0] }
       }
       return rules
     }
@@ -113,8 +117,7 @@ extension Evaluator {
       let policy = rule.family == .admin ? adminPolicies[rule.policy] : baselinePolicies[rule.policy]
       guard let number = rule.rule else { return policy.place }
       let written = policy.rules(rule.direction)[number]
-      return rule.peer.flatMap { $0 < written.peerPlaces.count ? written.peerPlaces[$0] : nil }
-        ?? written.place
+      return rule.peer.flatMap { written.place(ofEntry: $0) } ?? written.place
     case .authorization:
       let policy = authorizationPolicies[rule.policy]
       return rule.rule.map { policy.rules[$0].place } ?? policy.place
@@ -154,10 +157,10 @@ extension Universe {
         add(.network, number, direction, policy.rules(direction).map(\.peers.count))
       }
       for (number, policy) in evaluator.adminPolicies.enumerated() {
-        add(.admin, number, direction, policy.rules(direction).map(\.peers.count))
+        add(.admin, number, direction, policy.rules(direction).map(\.entryCount))
       }
       for (number, policy) in evaluator.baselinePolicies.enumerated() {
-        add(.baseline, number, direction, policy.rules(direction).map(\.peers.count))
+        add(.baseline, number, direction, policy.rules(direction).map(\.entryCount))
       }
       for (number, policy) in evaluator.ciliumPolicies.enumerated() {
         for denying in [false, true] {

@@ -73,3 +73,11 @@ public struct AdminPolicy: Sendable {
     self.place = place
   }
 }
+
+extension AdminPolicy.Rule {
+  /// As many entries as the file has.
+  public var entryCount: Int { (peerIndices.max() ?? -1) + 1 }
+
+  /// nil: there is no such entry.
+  public func place(ofEntry index: Int) -> Place? { peerIndices.firstIndex(of: index).map { peerPlaces[$0] } }
+}

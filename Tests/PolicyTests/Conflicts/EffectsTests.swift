@@ -95,4 +95,30 @@ import Testing
     }
     #expect(idle > 2)
   }
+
+  /// Each block is a peer; the entry is what is named, placed and deleted.
+  @Test func `an entry of networks is one rule, however many blocks it has`() throws {
+    let text = """
+      apiVersion: policy.networking.k8s.io/v1alpha2
+      kind: ClusterNetworkPolicy
+      metadata: {name: a}
+      spec:
+        tier: Admin
+        priority: 1
+        subject: {namespaces: {}}
+        egress:
+        - action: Deny
+          to:
+          - networks: [10.0.0.0/8, 11.0.0.0/8]
+          - networks: [12.0.0.0/8]
+      """
+    let evaluator = Evaluator(Reading(texts: [("t.yaml", text)]).set)
+    let rules = Universe(evaluator.set).rules
+    #expect(rules.map { evaluator.name($0).rule } == ["egress[0].to[0]", "egress[0].to[1]"])
+    #expect(rules.map { evaluator.place($0).line } == [11, 12])
+    let left = rules.map { rule in
+      PolicySet(orderedAs: evaluator).without(rule, of: evaluator).adminPolicies[0].egress[0].peerIndices
+    }
+    #expect(left == [[1], [0, 0]])
+  }
 }
