@@ -158,9 +158,30 @@ static __always_inline int refuse(struct decision *decision, const struct flow *
 	if (reason)
 		decision->ruling.reason = reason;
 	report(decision, flow);
-	if (decision->audit)
+	if (audited(decision))
 		return PASS;
 	bpf_set_retval(-code);
+	return REFUSE;
+}
+
+/* EPERM: the caller's own policy; EACCES: the other side's. Who is not identified is told what programs try again on. */
+static __always_inline int errno_of(const struct decision *decision)
+{
+	if (decision->ruling.reason == WEIR_REASON_UNIDENTIFIED)
+		return ECONNREFUSED;
+	return decision->direction == WEIR_INGRESS ? EACCES : EPERM;
+}
+
+/* No memory for the socket's state: the fail mode decides, but what goes to a proxy cannot go there without. */
+static __always_inline int refuse_forgotten(struct decision *decision, const struct flow *flow, int redirected)
+{
+	int verdict = fault(decision, WEIR_REASON_NO_MEMORY, WEIR_EGRESS);
+
+	if (verdict == WEIR_ALLOWED && !redirected)
+		return PASS;
+	decision->ruling.verdict = WEIR_DENIED;
+	report(decision, flow);
+	bpf_set_retval(-EPERM);
 	return REFUSE;
 }
 
@@ -182,7 +203,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 		source_of(state, &flow->source);
 	flow->source.redirected = 0;
 	flow->source.owner = state ? state->owner : 0;
-	if (!flow->source.owner)
+	if (!flow->source.owner || !row_of(now.generation, flow->source.owner))
 		flow->source.owner = owner_of_current(now.generation);
 	flow->destination.addr_known = 1;
 	here = is_here(ctx, &flow->destination.addr);
@@ -201,9 +222,10 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 	if (verdict == WEIR_DENIED && decision.direction == WEIR_INGRESS && !flow->source.addr_known && !decision.target)
 		/* The receiver knows the source address and may have a rule for it; it will judge. */
 		verdict = rule_on(&decision, WEIR_ALLOWED, WEIR_REASON_NONE, WEIR_INGRESS);
-	if (verdict == WEIR_DENIED &&
-	    refuse(&decision, flow, 0, decision.direction == WEIR_INGRESS ? EACCES : EPERM) == REFUSE)
+	if (verdict == WEIR_DENIED && refuse(&decision, flow, 0, errno_of(&decision)) == REFUSE)
 		return REFUSE;
+	if (decision.source.kind == WEIR_KIND_SUBTREE)
+		flow->source.owner = 0; /* let go; whose it is will be known later */
 	if (verdict == WEIR_PROXIED) {
 		if (find_turn(ctx, now.generation, flow, decision.ruling.proxy, turned))
 			redirected = 1;
@@ -215,8 +237,8 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 	if (!flow->source.owner && !redirected)
 		return PASS; /* nobody's socket: nothing to keep */
 	if (!remember(ctx, flow, &decision, redirected))
-		return refuse(&decision, flow, WEIR_REASON_NO_MEMORY, EPERM);
-	decision.ruling.shadow = 0; /* told where the flow arrives */
+		return refuse_forgotten(&decision, flow, redirected);
+	decision.ruling.shadow_reason = 0; /* told where the flow arrives */
 	if (flow->protocol == IPPROTO_TCP && verdict != WEIR_DENIED)
 		report(&decision, flow);
 	return PASS;

@@ -195,6 +195,13 @@ struct {
 } losses SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEIR_REASON_LAST * 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} faults SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18);
 } events SEC(".maps");

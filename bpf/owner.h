@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whose a socket is: the nearest workload or proxy above the cgroup it was made in. */
+/* Whose a socket is: the nearest workload, proxy or managed subtree above the cgroup it was made in. */
 #ifndef WEIR_OWNER_H
 #define WEIR_OWNER_H
 
 #include "policy.h"
 
-/* The workload nearest to the bottom of a path of cgroups; `ID_AT_LEVEL` gives the id at a level, 0 below the end. */
+/* The entry nearest to the bottom of a path of cgroups; `ID_AT_LEVEL` gives the id at a level, 0 below the end. */
 #define NEAREST(workloads_now, leaf, ID_AT_LEVEL)                                        \
 	({                                                                               \
 		__u64 found = 0, id = (leaf);                                            \
@@ -21,6 +21,14 @@
 			}                                                                \
 		found;                                                                   \
 	})
+
+/* The entry of an owner; NULL when it has gone. */
+static __always_inline struct weir_workload *row_of(__u32 generation, __u64 owner)
+{
+	void *map = table(&workloads, generation);
+
+	return map ? bpf_map_lookup_elem(map, &owner) : NULL;
+}
 
 /* In a process's own context: of a socket it makes or uses now. */
 __noinline __u64 owner_of_current(__u32 generation)

@@ -14,20 +14,51 @@ static __always_inline int answer(int verdict)
 	return verdict;
 }
 
-/* Nothing is known but whose socket it is: closed. */
-static __always_inline int refuse_packet(struct seat *seat, __u8 reason)
+/* Nothing more is asked than whose socket it is. `row` is that. */
+static __always_inline int refuse_packet(struct seat *seat, const struct weir_workload *row, __u8 reason)
 {
+	struct who *side = seat->inbound ? &seat->decision.destination : &seat->decision.source;
+	__u8 direction = seat->inbound ? WEIR_INGRESS : WEIR_EGRESS;
+
 	seat->decision.generation = seat->now.generation;
 	seat->decision.audit = seat->now.audit;
-	rule_on(&seat->decision, WEIR_DENIED, reason, seat->inbound ? WEIR_INGRESS : WEIR_EGRESS);
-	report(&seat->decision, &seat->flow);
+	side->flags = row ? row->flags : flags_of_nobody();
+	side->workload = row ? row->workload : 0;
+	side->identity = row ? row->identity : 0;
+	if (reason == WEIR_REASON_NO_MEMORY || reason == WEIR_REASON_NO_TABLES)
+		fault(&seat->decision, reason, direction);
+	else
+		rule_on(&seat->decision, WEIR_DENIED, reason, direction);
+	if (seat->decision.ruling.verdict == WEIR_DENIED)
+		report(&seat->decision, &seat->flow);
 	return pass_or_drop(seat);
+}
+
+/* Whose the socket is. One that was nobody's, or whose workload has gone, is looked for again, and what was kept of it then
+ * is no judgement. */
+static __always_inline struct weir_workload *find_owner(struct seat *seat, struct socket_state *state,
+							struct bpf_sock *sk)
+{
+	struct weir_workload *row = NULL;
+
+	seat->owner = state ? state->owner : 0;
+	if (seat->owner)
+		row = row_of(seat->now.generation, seat->owner);
+	if (row)
+		return row;
+	seat->owner = owner_of_socket(seat->now.generation, sk);
+	if (state) {
+		state->owner = 0;
+		state->generation = 0;
+	}
+	return seat->owner ? row_of(seat->now.generation, seat->owner) : NULL;
 }
 
 /* Not judged in the generation in force: find whose the socket is and judge by what it is. */
 static __always_inline int judge_packet(struct __sk_buff *skb, const struct weir_current *now, int inbound)
 {
 	struct socket_state *state;
+	struct weir_workload *row;
 	struct seat seat = {};
 	struct bpf_sock *sk = skb->sk;
 
@@ -38,24 +69,26 @@ static __always_inline int judge_packet(struct __sk_buff *skb, const struct weir
 		return PASS; /* the socket is gone; nobody can read what arrives */
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	seat.now = *now;
-	seat.owner = state ? state->owner : 0;
-	if (!seat.owner)
-		seat.owner = owner_of_socket(now->generation, sk);
-	if (!seat.owner) {
+	row = find_owner(&seat, state, sk);
+	seat.inbound = inbound;
+	if (!row && !table(&workloads, now->generation))
+		return refuse_packet(&seat, NULL, WEIR_REASON_NO_TABLES);
+	if (!row || (row->kind == WEIR_KIND_SUBTREE && row->flags & WEIR_FLAG_ADMIT)) {
 		if (state) {
 			state->generation = now->generation;
 			state->verdict = WEIR_ALLOWED;
 		}
 		return PASS; /* no workload's */
 	}
-	seat.inbound = inbound;
 	seat.listening = sk->state == TCP_STATE_LISTEN && sk->type == SOCK_STREAM;
 	seat.cookie = bpf_get_socket_cookie(skb);
 	if (flow_from_packet(skb, &seat.flow))
-		return refuse_packet(&seat, WEIR_REASON_MALFORMED);
+		return refuse_packet(&seat, row, WEIR_REASON_MALFORMED);
+	if (row->kind == WEIR_KIND_SUBTREE)
+		return refuse_packet(&seat, row, WEIR_REASON_UNIDENTIFIED);
 	if (!state) {
 		lose(WEIR_LOSS_STORAGE);
-		return refuse_packet(&seat, WEIR_REASON_NO_MEMORY);
+		return refuse_packet(&seat, row, WEIR_REASON_NO_MEMORY);
 	}
 	state->owner = seat.owner;
 	/* By the socket, not the packet: a raw socket sends what it likes to whom it likes. */

@@ -14,6 +14,8 @@ struct who {
 	__u16 target;
 	__u8 kind;
 	__u8 proxy;
+	__u8 flags; /* weir_flag */
+	__u8 pad[3];
 };
 
 struct decision {
@@ -55,9 +57,49 @@ static __always_inline int rule_on(struct decision *out, __u8 verdict, __u8 reas
 	out->ruling.reason = reason;
 	out->ruling.rule = 0;
 	out->ruling.shadow = 0;
+	out->ruling.shadow_reason = 0;
 	out->ruling.proxy = 0;
 	out->direction = direction;
 	return verdict;
+}
+
+/* The side whose policy spoke. */
+static __always_inline const struct who *decider(const struct decision *decision)
+{
+	return decision->direction == WEIR_INGRESS ? &decision->destination : &decision->source;
+}
+
+/* Judged and reported, not refused: by the node's setting, or by that of the deciding side's subtree. */
+static __always_inline int audited(const struct decision *decision)
+{
+	return decision->audit || decider(decision)->flags & WEIR_FLAG_AUDIT;
+}
+
+/* weir itself cannot judge: the fail mode of the deciding side's subtree does. Each use is counted. */
+static __always_inline int fault(struct decision *out, __u8 reason, __u8 direction)
+{
+	__u32 index = reason * 2;
+	__u8 verdict = WEIR_DENIED;
+	__u64 *count;
+
+	out->direction = direction;
+	if (decider(out)->flags & WEIR_FLAG_FAIL_OPEN) {
+		verdict = WEIR_ALLOWED;
+		index++;
+	}
+	count = bpf_map_lookup_elem(&faults, &index);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return rule_on(out, verdict, reason, direction);
+}
+
+/* The fail mode of whoever cannot be looked up. */
+static __always_inline __u8 flags_of_nobody(void)
+{
+	__u32 zero = 0;
+	struct weir_settings *now = bpf_map_lookup_elem(&settings, &zero);
+
+	return now && now->fail_open ? WEIR_FLAG_FAIL_OPEN : 0;
 }
 
 /* A local peer at an address that is not its own is told apart by the address's ipBlocks, too. */
@@ -80,14 +122,16 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 {
 	struct weir_address_key key = { .prefixlen = 128 };
 	const struct weir_address *at = NULL;
-	void *map;
+	void *map, *owners = table(&workloads, generation);
 
 	if (!party || !who)
 		return WEIR_REASON_NO_TABLES;
+	if (!owners)
+		goto no_tables;
 	if (party->addr_known) {
 		map = table(&addresses, generation);
 		if (!map)
-			return WEIR_REASON_NO_TABLES;
+			goto no_tables;
 		key.addr = party->addr;
 		at = bpf_map_lookup_elem(map, &key);
 	}
@@ -104,21 +148,23 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 		who->identity = party->speaks_for;
 		who->class_ = identity->class_;
 		who->subject = identity->subject;
+		who->flags = identity->flags;
 		return 0;
 	}
 	if (party->owner) {
 		const struct weir_workload *workload;
 
-		map = table(&workloads, generation);
-		workload = map ? bpf_map_lookup_elem(map, &party->owner) : NULL;
+		workload = bpf_map_lookup_elem(owners, &party->owner);
 		if (workload) {
 			who->kind = workload->kind;
+			who->flags = workload->flags;
 			who->proxy = workload->proxy;
 			who->workload = workload->workload;
 			who->identity = workload->identity;
 			who->subject = workload->class_;
 			who->target = workload->target;
-			if (workload->kind == WEIR_KIND_PROXY) /* for itself, a proxy is whoever has the address */
+			/* For itself, a proxy is whoever has the address; and so is who is not identified. */
+			if (workload->kind != WEIR_KIND_WORKLOAD)
 				who->class_ = at ? at->class_ : 0;
 			else if (at && at->workload && at->workload == workload->workload)
 				who->class_ = at->class_;
@@ -133,8 +179,12 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 		who->class_ = at->class_;
 		who->subject = at->subject;
 		who->target = at->target;
+		who->flags = at->flags;
 	}
 	return 0;
+no_tables:
+	who->flags = flags_of_nobody();
+	return WEIR_REASON_NO_TABLES;
 }
 
 struct question {
@@ -187,6 +237,16 @@ no_tables:
 	return 0;
 }
 
+/* What the policy of `side` says. Of who is in a managed subtree and no workload's yet it is not known. */
+static __always_inline void ask_for(const struct who *side, const struct question *question, struct weir_ruling *out)
+{
+	ask(question, out);
+	if (side->kind != WEIR_KIND_SUBTREE || side->flags & WEIR_FLAG_ADMIT)
+		return;
+	out->verdict = WEIR_DENIED;
+	out->reason = WEIR_REASON_UNIDENTIFIED;
+}
+
 enum sides {
 	SIDE_EGRESS = 1,
 	SIDE_INGRESS = 2,
@@ -214,11 +274,13 @@ __noinline int decide(const struct weir_current *now, const struct flow *flow, _
 	out->generation = now->generation;
 	out->audit = now->audit;
 	reason = resolve(now->generation, &flow->source, &out->source);
+	if (reason == WEIR_REASON_NO_TABLES)
+		return fault(out, reason, WEIR_EGRESS);
 	if (reason)
 		return rule_on(out, WEIR_DENIED, reason, WEIR_EGRESS);
 	reason = resolve(now->generation, &flow->destination, &out->destination);
 	if (reason)
-		return rule_on(out, WEIR_DENIED, reason, WEIR_EGRESS);
+		return fault(out, reason, WEIR_INGRESS);
 
 	if (out->source.workload && out->source.workload == out->destination.workload)
 		return rule_on(out, WEIR_ALLOWED, WEIR_REASON_SELF, WEIR_EGRESS);
@@ -230,18 +292,26 @@ __noinline int decide(const struct weir_current *now, const struct flow *flow, _
 		question.pair.subject = out->source.subject;
 		question.pair.peer = out->destination.class_;
 		question.pair.direction = WEIR_EGRESS;
-		ask(&question, &out->ruling);
+		ask_for(&out->source, &question, &out->ruling);
 		out->direction = WEIR_EGRESS;
 		out->target = out->ruling.target;
-		if (out->ruling.verdict == WEIR_DENIED)
+		if (out->ruling.reason == WEIR_REASON_NO_TABLES)
+			return fault(out, WEIR_REASON_NO_TABLES, WEIR_EGRESS);
+		if (out->ruling.verdict == WEIR_DENIED && !audited(out))
 			return WEIR_DENIED;
 	}
 	if (sides & SIDE_INGRESS) {
 		question.pair.subject = out->destination.subject;
 		question.pair.peer = out->source.class_;
 		question.pair.direction = WEIR_INGRESS;
-		ask(&question, &ruling);
+		ask_for(&out->destination, &question, &ruling);
+		if (ruling.reason == WEIR_REASON_NO_TABLES)
+			return fault(out, WEIR_REASON_NO_TABLES, WEIR_INGRESS);
 		if (names_itself(&out->ruling, &ruling) || !(sides & SIDE_EGRESS)) {
+			if (out->ruling.verdict == WEIR_DENIED) { /* for the audit's sake not refused; told beside what is */
+				ruling.shadow = out->ruling.rule;
+				ruling.shadow_reason = out->ruling.reason;
+			}
 			out->ruling = ruling;
 			out->direction = WEIR_INGRESS;
 			if (ruling.verdict == WEIR_PROXIED)

@@ -76,8 +76,8 @@ __noinline int report(const struct decision *decision, const struct flow *flow)
 	if (!decision || !flow)
 		return 0;
 	denied = decision->ruling.verdict == WEIR_DENIED;
-	shadowed = !denied && decision->ruling.shadow;
-	if (denied && !decision->audit)
+	shadowed = !denied && decision->ruling.shadow_reason;
+	if (denied && !audited(decision))
 		count_refusal(decision, flow);
 	if (!denied && !shadowed && !followed())
 		return 0;
@@ -103,7 +103,7 @@ __noinline int report(const struct decision *decision, const struct flow *flow)
 	event->verdict = decision->ruling.verdict;
 	event->reason = decision->ruling.reason;
 	event->proxy = decision->ruling.proxy;
-	event->audit = shadowed || (denied && decision->audit);
+	event->audit = shadowed || (denied && audited(decision));
 	if (shadowed) {
 		event->rule = decision->ruling.shadow;
 		event->reason = decision->ruling.shadow_reason;

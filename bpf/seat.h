@@ -147,7 +147,7 @@ __noinline int judge_arrival(struct seat *seat)
 
 static __always_inline int pass_or_drop(const struct seat *seat)
 {
-	return seat->decision.ruling.verdict == WEIR_DENIED && !seat->decision.audit ? DROP : PASS;
+	return seat->decision.ruling.verdict == WEIR_DENIED && !audited(&seat->decision) ? DROP : PASS;
 }
 
 #endif

@@ -11,14 +11,16 @@ SEC("cgroup/sock_create")
 int sock_create(struct bpf_sock *sk)
 {
 	struct socket_state *state;
+	struct weir_workload *row;
 	struct weir_current now;
 	__u64 owner;
 
 	if (!in_force(&now))
 		return 1;
 	owner = owner_of_current(now.generation);
-	if (!owner)
-		return 1;
+	row = owner ? row_of(now.generation, owner) : NULL;
+	if (!row || row->kind == WEIR_KIND_SUBTREE)
+		return 1; /* nobody's, or not known whose: asked again at each use */
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (state)
 		state->owner = owner;

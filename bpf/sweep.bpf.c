@@ -34,13 +34,15 @@ static __always_inline __u64 owner_of(struct sock *sk, __u32 generation)
 static __always_inline int enrol(struct seq_file *seq, struct sock *sk)
 {
 	struct socket_state *state;
+	struct weir_workload *row;
 	struct weir_current now;
 	__u64 owner;
 
 	if (!in_force(&now))
 		return 0;
 	owner = owner_of(sk, now.generation);
-	if (!owner)
+	row = owner ? row_of(now.generation, owner) : NULL;
+	if (!row || row->kind == WEIR_KIND_SUBTREE)
 		return 0;
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state) {
@@ -161,7 +163,7 @@ int revoke_tcp(struct bpf_iter__tcp *ctx)
 		over = state->generation && judge_opened(&now, sk, state, &flow, &decision);
 	else
 		over = judge_accepted(&now, sk, state, &flow, &decision);
-	if (!over || bpf_sock_destroy(common))
+	if (!over || audited(&decision) || bpf_sock_destroy(common))
 		return 0;
 	if (decision.ruling.verdict == WEIR_DENIED && !told)
 		report(&decision, &flow);

@@ -154,7 +154,7 @@ public final class Agent {
   /// A new list of connections' ends is wanted by nobody; the kernel need not report allowed flows then.
   func updateFollowers() {
     do {
-      try datapath.setFollowers(UInt32(verdicts.followers.count))
+      try datapath.set(followers: UInt32(verdicts.followers.count), failOpen: false)
     } catch {
       log.error("followers-not-set", ["error": Failure(error)])
     }

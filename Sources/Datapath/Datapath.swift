@@ -23,7 +23,8 @@ public final class Datapath {
   /// Programs behind pinned links are replaced in place by this binary's, without a moment of none.
   /// `directory` is made if absent and must be on bpffs; `cgroupRoot` is an absolute path in a cgroup2 mount,
   /// not the mount's own root. On an error everything is as it was before.
-  public init(directory: String, cgroupRoot: String) throws(DatapathError) {
+  /// `failOpen`: what a fault does where not even the subtree can be told.
+  public init(directory: String, cgroupRoot: String, failOpen: Bool = false) throws(DatapathError) {
     try Privileges.check()
     try Cgroup.checkRoot(cgroupRoot, "use as cgroup root")
     try Pins.checkDirectory(directory)
@@ -47,7 +48,7 @@ public final class Datapath {
     iterators = Iterators(object: object, root: cgroupRoot)
     try attachments.adoptAll(session)
     // Whoever followed the events of the one before is gone with it.
-    try setFollowers(0)
+    try set(followers: 0, failOpen: failOpen)
     try followHosts()
     session.commit()
     attachments.dropStrangers()
@@ -137,9 +138,19 @@ public final class Datapath {
     return losses
   }
 
-  /// How many follow the events of allowed flows.
-  public func setFollowers(_ count: UInt32) throws(DatapathError) {
-    try object.map("settings").set(UInt32(0), weir_settings(followers: count, pad: 0))
+  /// How often weir itself could not judge, indexed by weir_reason * 2 + (1: let through, 0: refused).
+  public func faults() throws(DatapathError) -> [UInt64] {
+    let map = try object.map("faults")
+    var faults: [UInt64] = []
+    for index in 0..<WEIR_REASON_LAST.rawValue * 2 {
+      faults.append(try map.value(index, as: UInt64.self, empty: 0) ?? 0)
+    }
+    return faults
+  }
+
+  /// How many follow the events of allowed flows; whether a fault lets through where not even the subtree can be told.
+  public func set(followers count: UInt32, failOpen: Bool) throws(DatapathError) {
+    try object.map("settings").set(UInt32(0), weir_settings(followers: count, fail_open: failOpen ? 1 : 0))
   }
 
   /// Readable when events wait; for epoll.

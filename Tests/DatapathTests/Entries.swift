@@ -15,7 +15,7 @@ struct Member {
 extension Lab {
   /// Makes a cgroup a workload: the number stands for the name, the identity and the class.
   @discardableResult
-  func workload(_ cgroup: String, number: UInt32, target: UInt16 = 0) throws -> Member {
+  func workload(_ cgroup: String, number: UInt32, target: UInt16 = 0, flags: UInt8 = 0) throws -> Member {
     let path = try self.cgroup(cgroup)
     guard let id = Cgroup.id(path) else { throw LabError("stat \(path)") }
     entries.workloads.append(
@@ -23,9 +23,9 @@ extension Lab {
         id,
         weir_workload(
           workload: number, identity: number, class_: number, target: target,
-          kind: UInt8(WEIR_KIND_WORKLOAD.rawValue), proxy: 0)
+          kind: UInt8(WEIR_KIND_WORKLOAD.rawValue), proxy: 0, flags: flags, pad: (0, 0, 0))
       ))
-    entries.identities.append((number, weir_identity(class_: number, subject: number, workload: number)))
+    entries.identities.append((number, weir_identity(class_: number, subject: number, workload: number, flags: flags, pad: (0, 0, 0))))
     return Member(number: number, cgroup: cgroup, path: path, id: id)
   }
 
@@ -38,7 +38,8 @@ extension Lab {
       (
         id,
         weir_workload(
-          workload: 0, identity: 0, class_: 0, target: 0, kind: UInt8(WEIR_KIND_PROXY.rawValue), proxy: number
+          workload: 0, identity: 0, class_: 0, target: 0, kind: UInt8(WEIR_KIND_PROXY.rawValue), proxy: number,
+          flags: 0, pad: (0, 0, 0)
         )
       ))
     entries.proxies.append(

@@ -131,7 +131,7 @@ extension Kernel {
         #expect(try lab.run(in: "web", connect(8080)).stdout == "ECONNREFUSED\n")
         try datapath.drainEvents { _ in seen += 1 }
         #expect(seen == 0)
-        try datapath.setFollowers(1)
+        try datapath.set(followers: 1, failOpen: false)
         #expect(try lab.run(in: "web", connect(8080)).stdout == "ECONNREFUSED\n")
         try datapath.drainEvents { event in seen += event.rule == 5 ? 1 : 0 }
         #expect(seen == 1)

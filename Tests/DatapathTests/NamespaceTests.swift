@@ -83,7 +83,7 @@ extension Kernel {
         let (left, right) = try wire(lab)
         try databaseTakesTheAPI(lab)
         // The left side stands for another node: its processes are nobody's here, 10.77.0.1 is declared as api's.
-        let api = weir_address(workload: 2, identity: 2, class_: 2, subject: 0, cell: 0, target: 0, pad: 0)
+        let api = weir_address(workload: 2, identity: 2, class_: 2, subject: 0, cell: 0, target: 0, flags: 0, pad: 0)
         try lab.entries.address("10.77.0.1", api)
         try lab.server(in: "shop/db", netns: right, at: "10.77.0.2", 18083)
         try lab.install()

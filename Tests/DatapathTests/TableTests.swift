@@ -23,16 +23,16 @@ extension Kernel {
       try Lab.use { lab in
         var entries = Entries()
         entries.workloads = [
-          (5, weir_workload(workload: 1, identity: 2, class_: 3, target: 4, kind: 1, proxy: 0))
+          (5, weir_workload(workload: 1, identity: 2, class_: 3, target: 4, kind: 1, proxy: 0, flags: 2, pad: (0, 0, 0)))
         ]
         try entries.address(
           "10.1.2.3",
-          weir_address(workload: 9, identity: 8, class_: 7, subject: 6, cell: 5, target: 4, pad: 0))
+          weir_address(workload: 9, identity: 8, class_: 7, subject: 6, cell: 5, target: 4, flags: 3, pad: 0))
         try entries.address(
           "0.0.0.0/0",
-          weir_address(workload: 0, identity: 0, class_: 1, subject: 0, cell: 1, target: 0, pad: 0))
+          weir_address(workload: 0, identity: 0, class_: 1, subject: 0, cell: 1, target: 0, flags: 0, pad: 0))
         entries.cells = [(weir_cell_key(class_: 3, cell: 5), 11)]
-        entries.identities = [(2, weir_identity(class_: 3, subject: 0, workload: 1))]
+        entries.identities = [(2, weir_identity(class_: 3, subject: 0, workload: 1, flags: 0, pad: (0, 0, 0)))]
         entries.proxies = [
           (1, weir_proxy(addr4: try .parse("127.0.0.1"), addr6: try .parse("::1"), port: 80, pad: 0))
         ]
@@ -75,13 +75,13 @@ extension Kernel {
       try Lab.use { lab in
         var entries = Entries()
         for number in 1...20_000 as ClosedRange<UInt32> {
-          entries.identities.append((number, weir_identity(class_: number &* 3, subject: 0, workload: number)))
+          entries.identities.append((number, weir_identity(class_: number &* 3, subject: 0, workload: number, flags: 0, pad: (0, 0, 0))))
           let key = weir_address_key(
             prefixlen: 128, addr: weir_addr(word: (0, 0, UInt32(0xffff).bigEndian, number.bigEndian)))
           entries.addresses.append(
             (
               key,
-              weir_address(workload: 0, identity: number, class_: 0, subject: 0, cell: 0, target: 0, pad: 0)
+              weir_address(workload: 0, identity: number, class_: 0, subject: 0, cell: 0, target: 0, flags: 0, pad: 0)
             ))
         }
         try lab.datapath().install(entries, generation: 1, audit: false)
@@ -99,7 +99,7 @@ extension Kernel {
       try Lab.use { lab in
         for generation in 1...12 as ClosedRange<UInt32> {
           var entries = Entries()
-          entries.identities = [(generation, weir_identity(class_: generation, subject: 0, workload: 0))]
+          entries.identities = [(generation, weir_identity(class_: generation, subject: 0, workload: 0, flags: 0, pad: (0, 0, 0)))]
           try lab.datapath().install(entries, generation: generation, audit: false)
           #expect(try rows(lab, "identities", UInt32.self, weir_identity.self).map(\.0) == [generation])
         }

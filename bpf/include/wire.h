@@ -12,7 +12,9 @@
 
 #include <linux/types.h>
 
-#define WEIR_LAYOUT 2
+#ifndef WEIR_LAYOUT
+#define WEIR_LAYOUT 3
+#endif
 
 /* Generations whose tables are kept; a program that read the number of one just before a switch still
  * finds its tables. */
@@ -64,7 +66,8 @@ enum weir_reason {
 	WEIR_REASON_NO_TABLES = 22,      /* denied: the tables of the generation are missing */
 	WEIR_REASON_NO_MEMORY = 23,      /* denied: no memory for the socket's state */
 	WEIR_REASON_MALFORMED = 24,      /* denied: the packet's headers cannot be read */
-	WEIR_REASON_LAST = 25,
+	WEIR_REASON_UNIDENTIFIED = 25,   /* denied: a process in a managed subtree that is no workload's yet */
+	WEIR_REASON_LAST = 26,
 };
 
 /* ---- The tables of one generation: Policy makes the entries, Datapath writes them, the programs only read. ---- */
@@ -72,9 +75,18 @@ enum weir_reason {
 enum weir_kind {
 	WEIR_KIND_WORKLOAD = 1,
 	WEIR_KIND_PROXY = 2,
+	WEIR_KIND_SUBTREE = 3, /* managed: whoever has no nearer entry is somebody's, but not known yet */
 };
 
-/* workloads: cgroup id (__u64) -> who that subtree is. For a proxy only kind and proxy are set. */
+/* What a managed subtree asks for; its workloads' and addresses' entries have the same. */
+enum weir_flag {
+	WEIR_FLAG_AUDIT = 1,     /* judged and reported, not refused; goes by the side that decides */
+	WEIR_FLAG_FAIL_OPEN = 2, /* a fault of weir's own lets through; else it refuses */
+	WEIR_FLAG_ADMIT = 4,     /* who is not identified is let through; else refused */
+};
+
+/* workloads: cgroup id (__u64) -> who that subtree is. For a proxy only kind and proxy are set, for a managed subtree
+ * only kind and flags. */
 struct weir_workload {
 	__u32 workload; /* number of the name, for counters and events; never 0 */
 	__u32 identity; /* number of (namespace, labels, service account); never 0, below 1 << WEIR_IDENTITY_BITS */
@@ -82,6 +94,8 @@ struct weir_workload {
 	__u16 target;   /* the number proxies know it by when rules about requests select it; 0 none */
 	__u8 kind;
 	__u8 proxy;     /* with WEIR_KIND_PROXY: its number in proxies; never 0 */
+	__u8 flags;     /* weir_flag */
+	__u8 pad[3];
 };
 
 /* addresses: longest prefix wins. A /128 (or v4-mapped /128) may belong to an endpoint; shorter ones are cells only. */
@@ -96,7 +110,8 @@ struct weir_address {
 	__u32 subject;  /* a local workload's class as a subject; 0: its ingress is not judged on this node */
 	__u32 cell;     /* which ipBlocks contain the address; 0 none */
 	__u16 target;   /* as in weir_workload */
-	__u16 pad;
+	__u8 flags;     /* as in weir_workload */
+	__u8 pad;
 };
 
 /* cells: a local peer that uses an address which is not one of its own (loopback, say) is judged by who it
@@ -112,6 +127,8 @@ struct weir_identity {
 	__u32 class_;
 	__u32 subject;  /* the class that its workloads here have as subjects, for egress; 0 none is here */
 	__u32 workload; /* the workload when the identity has just one, else 0 */
+	__u8 flags;     /* what all its workloads here ask for */
+	__u8 pad[3];
 };
 
 /* proxies: __u32 number -> where it takes connections. An address of all zero: none in that family. */
@@ -198,6 +215,9 @@ struct weir_refusals_key {
 };
 /* value: __u64 */
 
+/* faults: array of __u64, at reason * 2 + (1: let through, 0: refused): each time that weir itself could not judge, and the
+ * fail mode decided. */
+
 /* losses: array of __u64; nothing is lost without one of these. */
 enum weir_loss {
 	WEIR_LOSS_EVENTS = 0,      /* verdict events that found the ring full */
@@ -234,7 +254,7 @@ struct weir_event {
 /* settings: one entry; the agent writes. */
 struct weir_settings {
 	__u32 followers; /* events of allowed flows are wanted when not 0 */
-	__u32 pad;
+	__u32 fail_open; /* what a fault does where it cannot even be said which subtree it is */
 };
 
 /* hosts: weir_addr -> cookie (__u64, SO_NETNS_COOKIE) of the network namespace that has the address. The agent writes
@@ -244,7 +264,8 @@ struct weir_settings {
 
 #ifndef __bpf__
 _Static_assert(sizeof(struct weir_addr) == 16, "weir_addr");
-_Static_assert(sizeof(struct weir_workload) == 16, "weir_workload");
+_Static_assert(sizeof(struct weir_workload) == 20, "weir_workload");
+_Static_assert(sizeof(struct weir_identity) == 16, "weir_identity");
 _Static_assert(sizeof(struct weir_address_key) == 20, "weir_address_key");
 _Static_assert(sizeof(struct weir_address) == 24, "weir_address");
 _Static_assert(sizeof(struct weir_proxy) == 36, "weir_proxy");

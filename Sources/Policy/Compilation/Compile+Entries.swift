@@ -20,7 +20,7 @@ extension Compilation {
       guard let cgroup = presence.proxies[proxy.name] else { continue }
       let entry = weir_workload(
         workload: 0, identity: 0, class_: 0, target: 0, kind: UInt8(WEIR_KIND_PROXY.rawValue),
-        proxy: small)
+        proxy: small, flags: 0, pad: (0, 0, 0))
       tables.workloads.append((cgroup, entry))
     }
     return found
@@ -93,8 +93,20 @@ extension Compilation {
       let entry = weir_workload(
         workload: inventory.workloads[local.position], identity: inventory.identities[local.position],
         class_: ownClass(number, subjects, signatures), target: targets[name] ?? 0,
-        kind: UInt8(WEIR_KIND_WORKLOAD.rawValue), proxy: 0)
+        kind: UInt8(WEIR_KIND_WORKLOAD.rawValue), proxy: 0,
+        flags: presence.subtreeOf[name].flatMap { set.subtrees[$0] }?.flags ?? 0, pad: (0, 0, 0))
       tables.workloads.append((local.cgroup, entry))
+    }
+  }
+
+  mutating func writeSubtrees() {
+    for (name, cgroup) in presence.subtrees.sorted(by: { $0.key < $1.key }) {
+      guard let subtree = set.subtrees[name] else { continue }
+      let admits = (subtree.unidentified ?? (set.couldSelectAnybody ? .refuse : .allow)) == .allow
+      let entry = weir_workload(
+        workload: 0, identity: 0, class_: 0, target: 0, kind: UInt8(WEIR_KIND_SUBTREE.rawValue), proxy: 0,
+        flags: subtree.flags | (admits ? UInt8(WEIR_FLAG_ADMIT.rawValue) : 0), pad: (0, 0, 0))
+      tables.workloads.append((cgroup, entry))
     }
   }
 
@@ -112,11 +124,13 @@ extension Compilation {
       let signature = owner.isNode ? signatures.ofNode[owner.position] : signatures.ofEndpoint[owner.position]
       var value = weir_address(
         workload: 0, identity: 0, class_: classes.number(Classes.Key(signature: signature, cell: cell)), subject: 0,
-        cell: UInt32(cell), target: 0, pad: 0)
+        cell: UInt32(cell), target: 0, flags: 0, pad: 0)
       if !owner.isNode {
         value.workload = inventory.workloads[owner.position]
         value.identity = inventory.identities[owner.position]
-        if let here = local[value.workload] { (value.subject, value.target) = (here.class_, here.target) }
+        if let here = local[value.workload] {
+          (value.subject, value.target, value.flags) = (here.class_, here.target, here.flags)
+        }
       }
       tables.addresses.append((weir_address_key(prefixlen: 128, addr: owner.address.wire), value))
     }
@@ -126,7 +140,7 @@ extension Compilation {
         prefixlen: UInt32(entry.prefix.prefix), addr: entry.prefix.base.wire)
       let value = weir_address(
         workload: 0, identity: 0, class_: classes.number(Classes.Key(cell: entry.cell)), subject: 0,
-        cell: UInt32(entry.cell), target: 0, pad: 0)
+        cell: UInt32(entry.cell), target: 0, flags: 0, pad: 0)
       tables.addresses.append((key, value))
     }
   }
@@ -147,15 +161,28 @@ extension Compilation {
     // Workloads of one identity are selected by the same policies; they can differ only in what they call their
     // ports, which is no matter for egress.
     var subjects: [UInt32: UInt32] = [:]
-    for (_, entry) in tables.workloads where entry.identity != 0 { subjects[entry.identity] = entry.class_ }
+    // A proxy speaks for all workloads of an identity alike: what only some of their Subtrees ask for holds for none.
+    var flags: [UInt32: UInt8] = [:]
+    for (_, entry) in tables.workloads where entry.identity != 0 {
+      subjects[entry.identity] = entry.class_
+      flags[entry.identity] = (flags[entry.identity] ?? entry.flags) & entry.flags
+    }
     for (identity, first, isOnly) in inventory.holders {
       // Endpoints of one identity can differ as peers only in what they call their ports, which matters where
       // they serve; a proxy speaks for them where they ask.
       let key = Classes.Key(signature: signatures.ofEndpoint[first])
       let only = isOnly ? inventory.workloads[first] : 0
       let value = weir_identity(
-        class_: classes.number(key), subject: subjects[identity] ?? 0, workload: only)
+        class_: classes.number(key), subject: subjects[identity] ?? 0, workload: only,
+        flags: flags[identity] ?? 0, pad: (0, 0, 0))
       tables.identities.append((identity, value))
     }
+  }
+}
+
+extension Subtree {
+  /// weir_flag of it and of its workloads.
+  fileprivate var flags: UInt8 {
+    UInt8((audit ? WEIR_FLAG_AUDIT.rawValue : 0) | (onFault == .allow ? WEIR_FLAG_FAIL_OPEN.rawValue : 0))
   }
 }

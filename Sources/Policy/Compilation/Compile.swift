@@ -4,10 +4,19 @@ import CDatapath
 public struct Presence: Sendable {
   public var workloads: [Name: UInt64]
   public var proxies: [Name: UInt64]
+  /// Of the Subtrees, by name.
+  public var subtrees: [String: UInt64]
+  /// The Subtree that a workload is in, the nearest one's name; workloads in none are not here.
+  public var subtreeOf: [Name: String]
 
-  public init(workloads: [Name: UInt64] = [:], proxies: [Name: UInt64] = [:]) {
+  public init(
+    workloads: [Name: UInt64] = [:], proxies: [Name: UInt64] = [:], subtrees: [String: UInt64] = [:],
+    subtreeOf: [Name: String] = [:]
+  ) {
     self.workloads = workloads
     self.proxies = proxies
+    self.subtrees = subtrees
+    self.subtreeOf = subtreeOf
   }
 }
 
@@ -170,6 +179,7 @@ struct Compilation {
     let targets = try numberTargets(subjects)
 
     writeWorkloads(subjects, signatures, targets)
+    writeSubtrees()
     writeAddresses(signatures, cells)
     writeCells(subjects, signatures, cells)
     writeIdentities(signatures)

@@ -76,6 +76,10 @@ public struct Endpoint: Equatable, Sendable {
   public var ports: [NamedPort]
   /// A Workload's cgroup as written: relative to the agent's cgroup root, or absolute within the cgroup2 mount. nil for a Pod.
   public var cgroup: String?
+  /// A Workload's systemd unit (`nginx.service`), in place of a cgroup.
+  public var unit: String?
+  /// A Pod's metadata.uid, by which its cgroup is found.
+  public var uid: String?
   /// A Pod with spec.hostNetwork: Kubernetes gives it the node's address, and NetworkPolicy cannot select it.
   public var hostNetwork: Bool
   /// A Pod's spec.nodeName; nil where it is not scheduled yet, and for a Workload.
@@ -84,7 +88,8 @@ public struct Endpoint: Equatable, Sendable {
 
   public init(
     name: Name, labels: Labels, addresses: [IPAddress], serviceAccount: String, ports: [NamedPort],
-    cgroup: String?, hostNetwork: Bool = false, node: String? = nil, place: Place
+    cgroup: String?, unit: String? = nil, uid: String? = nil, hostNetwork: Bool = false, node: String? = nil,
+    place: Place
   ) {
     self.name = name
     self.labels = labels
@@ -92,6 +97,8 @@ public struct Endpoint: Equatable, Sendable {
     self.serviceAccount = serviceAccount
     self.ports = ports
     self.cgroup = cgroup
+    self.unit = unit
+    self.uid = uid
     self.hostNetwork = hostNetwork
     self.node = node
     self.place = place
@@ -208,6 +215,8 @@ public struct PolicySet: Sendable {
   public var nodes: [String: Node] = [:] { didSet { inventoryStamp = 0 } }
   public var services: [Name: Service] = [:] { didSet { inventoryStamp = 0 } }
   public var slices: [Name: EndpointSlice] = [:] { didSet { inventoryStamp = 0 } }
+  /// By name. No part of the inventory: they say nothing of who is who.
+  public var subtrees: [String: Subtree] = [:]
   public var networkPolicies: [NetworkPolicy] = []
   public var authorizationPolicies: [AuthorizationPolicy] = []
   public var adminPolicies: [AdminPolicy] = []

@@ -20,6 +20,7 @@ public enum Reason: UInt8, Sendable, CaseIterable, Codable {
   case noTables = 22
   case noMemory = 23
   case malformed = 24
+  case unidentified = 25
 
   /// The word of metrics and JSON.
   public var word: String {
@@ -41,6 +42,7 @@ public enum Reason: UInt8, Sendable, CaseIterable, Codable {
     case .noTables: "no-tables"
     case .noMemory: "no-memory"
     case .malformed: "malformed"
+    case .unidentified: "unidentified"
     }
   }
 
@@ -64,6 +66,7 @@ public enum Reason: UInt8, Sendable, CaseIterable, Codable {
     case .noTables: "the tables of the generation are missing"
     case .noMemory: "no memory for the socket's state"
     case .malformed: "the packet's headers cannot be read"
+    case .unidentified: "a process in a managed subtree that is no workload's yet"
     }
   }
 }
