@@ -20,6 +20,7 @@ let package = Package(
     .systemLibrary(
       name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+    .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
 
     // Files to checked objects to table entries; evaluator. Pure.
     .target(name: "Policy", dependencies: ["CDatapath", "CYAML"], swiftSettings: strict),
@@ -31,7 +32,7 @@ let package = Package(
     // Keeps the kernel and the proxies equal to the files; status, metrics, API.
     .target(
       name: "Agent",
-      dependencies: ["Policy", "Proxies", "Datapath", "CDatapath", "CMicrohttpd", "CLinux", "CCap"],
+      dependencies: ["Policy", "Proxies", "Datapath", "CDatapath", "CMicrohttpd", "CLinux", "CCap", "CSeccomp"],
       swiftSettings: strict),
     .executableTarget(name: "weir", dependencies: ["Agent", "Policy", "Proxies"], swiftSettings: strict),
 
@@ -46,7 +47,10 @@ let package = Package(
       name: "DatapathTests", dependencies: ["Lab", "Datapath", "CDatapath", "CLinux", "CLibbpf"],
       swiftSettings: strict),
     .testTarget(
-      name: "AgentTests", dependencies: ["Lab", "Agent", "Datapath", "CDatapath", "Policy", "Proxies", "CLinux", "weir"],
+      name: "AgentTests",
+      dependencies: [
+        "Lab", "Agent", "Datapath", "CDatapath", "Policy", "Proxies", "CLinux", "CSeccomp", "weir",
+      ],
       exclude: ["EndToEnd/traffic.py"], swiftSettings: strict),
   ]
 )

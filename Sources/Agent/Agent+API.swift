@@ -45,6 +45,7 @@ extension Agent {
       policies: configuration.policies, files: inForce?.candidate.files ?? 0,
       objects: inForce?.candidate.objects ?? 0, workloads: inForce?.presence.workloads.count ?? 0,
       filesRejected: Set(problems.map(\.file)).count, problems: problems, failure: failure,
+      privileges: PrivilegeReport(), namespacesNotEntered: datapath.namespacesNotEntered,
       programs: programs, maps: (try? datapath.maps()) ?? [], proxies: proxies(),
       losses: Dictionary(uniqueKeysWithValues: losses.enumerated().map { (Metrics.loss($0), $1) }),
       refusals: verdicts.lastRefusals(names))
@@ -128,6 +129,8 @@ extension Agent {
     metrics.node.version = Version.text
     metrics.node.layout = UInt32(WEIR_LAYOUT)
     metrics.node.generationTime = inForce.map { Double($0.since) / 1_000_000_000 }
+    metrics.node.strangers = strangers.refused
+    metrics.node.namespacesNotEntered = datapath.namespacesNotEntered
     metrics.node.objects = objectCounts()
     metrics.node.filesRejected = Set(problems.map(\.file)).count
     for outcome in Outcome.allCases { metrics.node.reloads[outcome.rawValue] = reloads[outcome] ?? 0 }

@@ -47,6 +47,10 @@ public final class Agent {
   private var isSweepDue = false
   private var lastSweep: UInt64 = 0
   private var failedPresence: (presence: Presence, at: UInt64)?
+  /// What it costs not to enter other network namespaces has been said.
+  var namespacesNoted = false
+  /// Asked for something by somebody who is neither root nor the agent's user.
+  let strangers = Strangers()
 
   /// Checks everything, listens, and loads or adopts the programs. Nothing is judged by new rules yet.
   public init(_ given: Configuration) throws(Failure) {
@@ -93,9 +97,12 @@ public final class Agent {
     }
   }
 
-  /// Puts the files in force and keeps them so; returns on SIGTERM or SIGINT. What is in force stays.
-  public func run() {
+  /// Puts the files in force and keeps them so, with no more privileges than that needs; returns on SIGTERM or SIGINT.
+  /// What is in force stays.
+  public func run() throws(Failure) {
+    defer { Files.remove(configuration.socket) }
     reload("start")
+    try confine()
     Notify.ready()
     loop.run()
     Notify.stopping()
@@ -107,7 +114,6 @@ public final class Agent {
       ])
     api?.stop()
     scrape?.stop()
-    Files.remove(configuration.socket)
   }
 
   /// A second after a switch: what reading and compiling freed goes back to the kernel. Not at once, for the next
@@ -162,7 +168,9 @@ public final class Agent {
 
   private func serve(socket: Int32, metrics: Int32) throws(Failure) {
     do throws(SystemError) {
-      api = try HTTPServer(listener: socket, loop: loop, routes: apiRoutes)
+      api = try HTTPServer(listener: socket, loop: loop, routes: apiRoutes) { [unowned self] in
+        strangers.refuse(client: $0, log: log)
+      }
       scrape = try HTTPServer(listener: metrics, loop: loop, routes: scrapeRoutes)
       try loop.onReadable(signals.descriptor) { [unowned self] in takeSignals() }
       try loop.onReadable(watcher.descriptor) { [unowned self] in if watcher.drain() { settle() } }
@@ -233,6 +241,7 @@ public final class Agent {
     ticks += 1
     followHosts()
     followPresence()
+    noteNamespaces()
     // What the kernel or a proxy would not have may go well later: memory was short, a proxy was busy.
     if failure != nil && Clock.monotonic() >= failedAt + 10_000_000_000 { reload("retry") }
     verdicts.reportSuppressed(log)

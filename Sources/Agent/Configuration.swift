@@ -14,6 +14,10 @@ public struct Configuration: Sendable {
   /// NetworkPolicy and Cilium's kinds are one union of allows, as Cilium reads them; else each family that has an
   /// opinion must allow.
   public var joined = false
+  /// Keep what it takes to look at the sockets of workloads in other network namespaces.
+  public var enterNamespaces = false
+  /// Let a started agent make the system calls it needs and no others.
+  public var seccomp = true
 
   public static let defaultBpffs = "/sys/fs/bpf/weir"
   public static let defaultRunDirectory = "/run/weir"

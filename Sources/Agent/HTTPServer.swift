@@ -22,9 +22,12 @@ final class HTTPServer {
 
   /// Path to its one method and what answers it. GET answers HEAD too.
   typealias Routes = [String: (method: String, answer: () -> HTTPResponse)]
+  /// What a client gets instead of an answer, by its socket; nil for one that is served.
+  typealias Refusal = (Int32) -> HTTPResponse?
 
   private var daemon: OpaquePointer?
   private let routes: Routes
+  private let refusal: Refusal
   private let loop: EventLoop
   private var descriptor: Int32 = -1
   private var followers: [Follower] = []
@@ -32,8 +35,11 @@ final class HTTPServer {
   private var isRunDue = false
 
   /// Takes the listening socket over.
-  init(listener: Int32, loop: EventLoop, routes: Routes) throws(SystemError) {
+  init(
+    listener: Int32, loop: EventLoop, routes: Routes, refusal: @escaping Refusal = { _ in nil }
+  ) throws(SystemError) {
     self.routes = routes
+    self.refusal = refusal
     self.loop = loop
     daemon = weir_http_start(
       listener, HTTPServer.connections, HTTPServer.memoryPerConnection, HTTPServer.timeoutSeconds,
@@ -83,7 +89,10 @@ final class HTTPServer {
     guard let context, let connection, let path, let method, let bodySize, let state else {
       return MHD_Result.NO
     }
+    let server = Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
     guard let received = state.pointee?.assumingMemoryBound(to: Int.self) else {
+      // Before anything it may send is taken; the connection is closed after the answer.
+      if let refused = server.refusal(weir_http_client(connection)) { return server.queue(refused, connection) }
       // The first call has the head only; an answer now would close a connection that could be kept.
       let counter = UnsafeMutablePointer<Int>.allocate(capacity: 1)
       counter.initialize(to: 0)
@@ -95,7 +104,6 @@ final class HTTPServer {
       bodySize.pointee = 0
       return received.pointee > HTTPServer.bodyLimit ? MHD_Result.NO : MHD_Result.YES
     }
-    let server = Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
     return server.answer(connection, method: String(cString: method), path: String(cString: path))
   }
 

@@ -15,6 +15,10 @@ struct Metrics {
     var reloads: [String: UInt64] = [:]
     var workloads = 0
     var programs = 0
+    /// Requests on the status socket by neither root nor the agent's user.
+    var strangers: UInt64 = 0
+    /// Network namespaces of workloads that the agent may not enter.
+    var namespacesNotEntered = 0
     var residentBytes: UInt64 = 0
     var cpuSeconds = 0.0
   }
@@ -67,6 +71,13 @@ struct Metrics {
     one(
       "weir_programs_attached", .gauge, "Programs attached, as the kernel reports them.",
       UInt64(node.programs))
+    one(
+      "weir_status_requests_refused_total", .counter,
+      "Requests on the status socket by neither root nor the agent's user.", node.strangers)
+    one(
+      "weir_namespaces_not_entered", .gauge,
+      "Network namespaces of workloads that the agent may not enter: forbidden connections there are not reset.",
+      UInt64(node.namespacesNotEntered))
     one("process_resident_memory_bytes", .gauge, "Resident memory of the agent.", node.residentBytes)
     out.family("process_cpu_seconds_total", .counter, "User and system time of the agent.")
     out.sample("process_cpu_seconds_total", "", node.cpuSeconds)

@@ -7,6 +7,9 @@ import Glibc
 enum Preflight {
   /// The configuration with absolute paths, and the cgroups of this machine.
   static func check(_ given: Configuration) throws(Failure) -> (Configuration, CgroupTree) {
+    // First, so that what is not readable without the rest is found here and not at the first change.
+    Privileges.bound(to: Privileges.kept(enteringNamespaces: given.enterNamespaces))
+    try Privileges.keep(Privileges.needed + Privileges.entering)
     var configuration = given
     configuration.policies = given.policies.map(Files.absolute)
     configuration.runDirectory = Files.absolute(given.runDirectory)
@@ -14,7 +17,7 @@ enum Preflight {
     for path in configuration.policies { try readable(path) }
     let tree = try cgroups(given.cgroupRoot)
     configuration.cgroupRoot = tree.root
-    guard Privileges.held() else { throw Failure("load programs: EPERM: \(Privileges.needed)") }
+    try Privileges.check(enteringNamespaces: given.enterNamespaces)
     try bpffs(configuration.bpffs)
     return (configuration, tree)
   }

@@ -39,6 +39,10 @@ struct Status: Codable {
   var problems: [Problem]
   /// Why a set that is right is not in force.
   var failure: String?
+  /// Of the agent, as the kernel has them; absent where /proc is.
+  var privileges: PrivilegeReport?
+  /// Network namespaces of workloads that the agent may not enter.
+  var namespacesNotEntered: Int
   var programs: [AttachedProgram]
   var maps: [MapFill]
   var proxies: [ProxyStatus]

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "linux_calls.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -72,4 +73,20 @@ unsigned long long linux_netns_cookie(void)
 		cookie = 0;
 	close(fd);
 	return cookie;
+}
+
+int linux_peer(int fd, unsigned int *uid, int *pid)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+		return -1;
+	if (peer.uid == (uid_t)-1) {
+		errno = ESRCH;
+		return -1;
+	}
+	*uid = peer.uid;
+	*pid = peer.pid;
+	return 0;
 }

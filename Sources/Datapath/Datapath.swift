@@ -14,6 +14,8 @@ public final class Datapath {
   private let inspector: Inspector
   private let iterators: Iterators
   private let events: Events
+  /// Network namespaces that the last look at open sockets left out, for want of CAP_SYS_ADMIN and CAP_SYS_PTRACE.
+  public private(set) var namespacesNotEntered = 0
   /// What this process put into slots last; nil before it did.
   private var former: Tables.Generation?
   /// The tables in each slot, as far as this process put them there. Nobody else does: it has the lock.
@@ -105,11 +107,17 @@ public final class Datapath {
 
   /// Tags the sockets that were open before their workload was known with their owner; returns how many.
   @discardableResult
-  public func enrol() throws(DatapathError) -> Int { try iterators.run(["enrol_tcp", "enrol_udp"]) }
+  public func enrol() throws(DatapathError) -> Int { try visitSockets(["enrol_tcp", "enrol_udp"]) }
 
   /// Judges open TCP connections again and ends those that the generation in force refuses; returns how many.
   @discardableResult
-  public func revoke() throws(DatapathError) -> Int { try iterators.run(["revoke_tcp"]) }
+  public func revoke() throws(DatapathError) -> Int { try visitSockets(["revoke_tcp"]) }
+
+  private func visitSockets(_ hooks: [String]) throws(DatapathError) -> Int {
+    let answer = try iterators.run(hooks)
+    namespacesNotEntered = answer.notEntered
+    return answer.total
+  }
 
   /// Every pinned link whose cgroup is still there, by name.
   public func programs() throws(DatapathError) -> [AttachedProgram] { try inspector.programs() }
@@ -117,7 +125,8 @@ public final class Datapath {
   /// How full the hash maps, the tables of the generation in force and the events' ring buffer are, by name.
   public func maps() throws(DatapathError) -> [MapFill] {
     let now = try current().generation
-    return try inspector.maps(slot: now == 0 ? nil : now % UInt32(WEIR_SLOTS))
+    let slot = now % UInt32(WEIR_SLOTS)
+    return try inspector.maps(slot: now == 0 ? nil : slot, tables: slots[slot] ?? [])
   }
 
   public func connections() throws(DatapathError) -> [(weir_connections_key, weir_connections)] {

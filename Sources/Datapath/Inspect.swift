@@ -43,7 +43,7 @@ package struct Inspector {
         if places[id] == nil { places[id] = Cgroup.find(id, below: try Cgroup.mount()) }
         let type = bpf_attach_type(rawValue: type)
         let effective = try places[id].map { path throws(DatapathError) in
-          try Inspector.effective(path, type).contains(report.program)
+          try Inspector.isEffective(report.program, path, type)
         }
         programs.append(
           AttachedProgram(
@@ -60,6 +60,18 @@ package struct Inspector {
       }
     }
     return programs
+  }
+
+  /// Asked of the kernel; to a process without CAP_NET_ADMIN it says no more than that the link is on this cgroup. It
+  /// runs every program that a link puts there (links attach with BPF_F_ALLOW_MULTI, and kernel/bpf/cgroup.c,
+  /// compute_effective_progs, takes all of those), so that says the same.
+  private static func isEffective(
+    _ program: UInt32, _ cgroup: String, _ type: bpf_attach_type
+  ) throws(DatapathError) -> Bool {
+    do { return try effective(cgroup, type).contains(program) } catch {
+      guard error.code == EPERM else { throw error }
+      return true
+    }
   }
 
   /// The ids of the programs that the kernel runs for this cgroup, in order, those from above included.
@@ -90,16 +102,18 @@ package struct Inspector {
     return name.isEmpty || pin.hasPrefix(name) ? pin : name
   }
 
-  /// Without CAP_SYS_ADMIN the tables of a generation cannot be opened and are not here.
   /// Arrays are always full and sockets' storage goes with the sockets, so neither is here.
-  func maps(slot: UInt32?) throws(DatapathError) -> [MapFill] {
+  /// - Parameter tables: those in the slot, in the order of `Tables.names`, as far as this process put them there.
+  ///   Others can be opened with CAP_SYS_ADMIN only and are not here without.
+  func maps(slot: UInt32?, tables: [Descriptor]) throws(DatapathError) -> [MapFill] {
     var fills: [MapFill] = []
     for map in object.maps.values.sorted(by: { $0.name < $1.name }) {
       switch map.type {
       case BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_HASH_OF_MAPS:
         fills.append(MapFill(name: map.name, entries: try map.count(), maxEntries: map.maxEntries))
       case BPF_MAP_TYPE_ARRAY_OF_MAPS:
-        guard let slot, let inner = try table(map, slot) else { continue }
+        let own = Tables.names.firstIndex(of: map.name).flatMap { tables.indices.contains($0) ? tables[$0] : nil }
+        guard let slot, let inner = own == nil ? try table(map, slot) : own else { continue }
         let table = try Map(inner, name: map.name)
         fills.append(MapFill(name: map.name, entries: try table.count(), maxEntries: table.maxEntries))
       case BPF_MAP_TYPE_RINGBUF:

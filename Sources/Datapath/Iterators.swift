@@ -8,11 +8,20 @@ struct Iterators {
   let object: LoadedObject
   let root: String
 
+  /// What came of one look at all sockets.
+  struct Report: Sendable {
+    /// What the programs counted.
+    var total = 0
+    /// Namespaces left out, because entering them is not allowed.
+    var notEntered = 0
+    var failure: DatapathError?
+  }
+
   /// Adds up the numbers that the programs print, one at the end of each line. Programs that this kernel
   /// refused are left out. Sockets in a namespace that no process lives in any more are not seen.
-  func run(_ hooks: [String]) throws(DatapathError) -> Int {
+  func run(_ hooks: [String]) throws(DatapathError) -> Report {
     let programs = hooks.compactMap { object.programs[$0] }
-    guard !programs.isEmpty else { return 0 }
+    guard !programs.isEmpty else { return Report() }
     var links: [Descriptor] = []
     for program in programs {
       links.append(
@@ -20,26 +29,58 @@ struct Iterators {
           bpf_link_create(program.descriptor, 0, BPF_TRACE_ITER, nil), "attach iterator", program.name))
     }
     let namespaces = Iterators.namespaces(below: root)
-    guard !namespaces.isEmpty else { return 0 }
+    guard !namespaces.isEmpty else { return Report() }
     let visit = Visit(
-      namespaces: namespaces.map { ($0.value.raw, $0.key) }.sorted { $0.1 < $1.1 },
+      namespaces: namespaces.sorted { $0.key < $1.key }.map { $0.value.entrance },
       links: zip(links, programs).map { ($0.raw, $1.name) })
     let report = try onThread { visit.run() }
     _ = (links, namespaces)
     if let failure = report.failure { throw failure }
-    return report.total
+    return report
   }
 
-  /// Network namespaces by inode number.
-  static func namespaces(below root: String) -> [UInt64: Descriptor] {
-    var found: [UInt64: Descriptor] = [:]
+  /// A network namespace that processes live in.
+  enum Namespace {
+    /// The agent's.
+    case here
+    case there(Descriptor)
+    /// /proc/PID/ns/net of another user's process, or of one with more capabilities, needs CAP_SYS_PTRACE.
+    case closed
+
+    var entrance: Visit.Entrance {
+      switch self {
+      case .here: .here
+      case .there(let descriptor): .through(descriptor.raw)
+      case .closed: .closed
+      }
+    }
+  }
+
+  /// By the inode number of /proc/PID/net/dev: each namespace has a file of its own there, which everybody may look at,
+  /// unlike /proc/PID/ns/net.
+  static func namespaces(below root: String) -> [UInt64: Namespace] {
+    func mark(_ process: String) -> UInt64? {
+      var about = stat()
+      return stat("/proc/\(process)/net/dev", &about) == 0 ? UInt64(about.st_ino) : nil
+    }
+    let own = mark("thread-self")
+    var found: [UInt64: Namespace] = [:]
     Cgroup.walk(root) { path in
       for process in Cgroup.processes(path) {
-        let path = "/proc/\(process)/ns/net"
-        var about = stat()
         // A process that has ended meanwhile has no sockets either.
-        guard stat(path, &about) == 0, found[UInt64(about.st_ino)] == nil else { continue }
-        found[UInt64(about.st_ino)] = try? Descriptor.adopt(open(path, O_RDONLY | O_CLOEXEC), "open", path)
+        guard let mark = mark("\(process)") else { continue }
+        switch found[mark] {
+        case .here?, .there?: continue
+        // Another process of the same namespace may be one that lets itself be looked at.
+        case .closed?, nil: break
+        }
+        if mark == own {
+          found[mark] = .here
+          continue
+        }
+        let descriptor = open("/proc/\(process)/ns/net", O_RDONLY | O_CLOEXEC)
+        if descriptor < 0 && errno != EACCES && errno != EPERM { continue }
+        found[mark] = (try? Descriptor.adopt(descriptor, "open")).map { .there($0) } ?? .closed
       }
       return true
     }
@@ -47,35 +88,44 @@ struct Iterators {
   }
 
   /// The work of the thread: bare numbers, so that it can be handed over.
-  private struct Visit: Sendable {
-    var namespaces: [(descriptor: Int32, inode: UInt64)]
-    var links: [(descriptor: Int32, name: String)]
-
-    struct Report: Sendable {
-      var total = 0
-      var failure: DatapathError?
+  struct Visit: Sendable {
+    enum Entrance: Sendable {
+      case here
+      case through(Int32)
+      case closed
     }
+
+    var namespaces: [Entrance]
+    var links: [(descriptor: Int32, name: String)]
 
     /// Visits all namespaces even when one fails; reports the first failure.
     func run() -> Report {
       var report = Report()
+      // The way back is not always open: first what needs no entering.
+      for namespace in namespaces { if case .here = namespace { visit(&report) } }
       for namespace in namespaces {
-        do {
-          try enter(namespace)
-          for link in links { report.total += try read(link) }
-        } catch {
-          if report.failure == nil { report.failure = error }
+        switch namespace {
+        case .here: continue
+        case .closed: report.notEntered += 1
+        case .through(let descriptor):
+          if linux_enter_netns(descriptor) == 0 {
+            visit(&report)
+          } else if errno == EPERM {
+            report.notEntered += 1
+          } else if report.failure == nil {
+            report.failure = DatapathError(step: "enter", subject: "a network namespace", code: errno)
+          }
         }
       }
       return report
     }
 
-    private func enter(_ namespace: (descriptor: Int32, inode: UInt64)) throws(DatapathError) {
-      var here = stat()
-      if stat("/proc/thread-self/ns/net", &here) == 0, UInt64(here.st_ino) == namespace.inode { return }
-      try checkErrno(
-        linux_enter_netns(namespace.descriptor), "enter network namespace", "\(namespace.inode)",
-        advice: "entering a workload's network namespace needs CAP_SYS_ADMIN")
+    private func visit(_ report: inout Report) {
+      do throws(DatapathError) {
+        for link in links { report.total += try read(link) }
+      } catch {
+        if report.failure == nil { report.failure = error }
+      }
     }
 
     private func read(_ link: (descriptor: Int32, name: String)) throws(DatapathError) -> Int {

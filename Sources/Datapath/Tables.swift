@@ -108,7 +108,9 @@ struct Tables {
     let answer = bpf_map_create(
       template.type, "weir_\(name)", template.keySize, template.valueSize, entries, &options)
     guard [-E2BIG, -ENOMEM, -ENOSPC].contains(answer) else {
-      return try Descriptor.adopt(answer, "create table", name)
+      return try Descriptor.adopt(
+        answer, "create table", name,
+        advice: answer == -EPERM ? "a new generation needs CAP_BPF; the generation in force stays" : "")
     }
     throw tooLarge(name, maxEntries, -answer)
   }

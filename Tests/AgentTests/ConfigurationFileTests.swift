@@ -20,11 +20,14 @@ struct ConfigurationFileTests {
       metrics: 127.0.0.1:9464
       audit: true
       joined: false
+      enter-namespaces: true
+      no-seccomp: false
       """
     let alone = try completed(text)
     #expect(alone.all("--policies") == ["/etc/weir/policies", "/srv/more"])
     #expect(alone.last("--cgroup-root") == "/sys/fs/cgroup/weir" && alone.last("--metrics") == "127.0.0.1:9464")
     #expect(alone.has("--audit") && !alone.has("--joined") && alone.last("--bpffs") == nil)
+    #expect(alone.has("--enter-namespaces") && !alone.has("--no-seccomp"))
     let both = try completed(text, "--policies", "/tmp/p", "--metrics=[::1]:1", "--joined")
     #expect(both.all("--policies") == ["/tmp/p"] && both.last("--metrics") == "[::1]:1" && both.has("--joined"))
     #expect(both.last("--cgroup-root") == "/sys/fs/cgroup/weir")

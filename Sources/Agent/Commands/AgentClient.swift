@@ -15,6 +15,7 @@ struct AgentClient {
     do throws(SystemError) {
       let answer = try UnixConnection.exchange(socket, method, target, milliseconds: 30_000)
       if answer.status == 200 || answer.status == 422 { return answer.body }
+      if answer.status == 403 { throw SystemError("connect", socket, code: EACCES) }
     } catch {
       throw unreachable(error)
     }

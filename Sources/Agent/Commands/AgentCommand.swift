@@ -8,7 +8,8 @@ extension Command {
       Loads its programs, attaches them below the cgroup root and keeps the kernel and the proxies equal to the
       files.
       A configuration file is a mapping of these options without their dashes: policies (a list), cgroup-root, bpffs,
-      run-dir, metrics, audit and joined (true or false). What stands on the command line wins.
+      run-dir, metrics, audit, joined, enter-namespaces and no-seccomp (true or false). What stands on the command
+      line wins.
       SIGHUP reads the files again; SIGTERM ends the agent, and what is in force stays until `weir detach`.
       """,
     options: [
@@ -25,6 +26,10 @@ extension Command {
       .flag("--audit", help: "judge and report everything, refuse nothing"),
       .flag(
         "--joined", help: "NetworkPolicy and Cilium's kinds allow together; else each that has an opinion must allow"),
+      .flag(
+        "--enter-namespaces",
+        help: "keep CAP_SYS_ADMIN and CAP_SYS_PTRACE, to reset forbidden connections in other network namespaces"),
+      .flag("--no-seccomp", help: "leave the filter of system calls out, for who debugs the agent"),
     ]
   ) { given throws(Failure) in
     let arguments = try given.completed()
@@ -42,8 +47,10 @@ extension Command {
     configuration.metrics = arguments.last("--metrics") ?? configuration.metrics
     configuration.audit = arguments.has("--audit")
     configuration.joined = arguments.has("--joined")
+    configuration.enterNamespaces = arguments.has("--enter-namespaces")
+    configuration.seccomp = !arguments.has("--no-seccomp")
     let agent = try Agent(configuration)
-    agent.run()
+    try agent.run()
     return 0
   }
 }
@@ -56,7 +63,7 @@ extension Arguments {
       path: path, what: "an agent's configuration",
       keys: [
         "policies": .texts, "cgroup-root": .text, "bpffs": .text, "run-dir": .text, "metrics": .text,
-        "audit": .flag, "joined": .flag,
+        "audit": .flag, "joined": .flag, "enter-namespaces": .flag, "no-seccomp": .flag,
       ])
     guard let last = settings.problems.last else {
       var all = self

@@ -61,6 +61,19 @@ enum StatusText {
       ["cgroup root", status.cgroupRoot], ["policies", status.policies.joined(separator: " ")],
       ["agent", "weir \(status.version), pid \(status.pid), since \(status.started)"],
     ]
+    if let privileges = status.privileges {
+      rows.append([
+        "privileges",
+        (privileges.capabilities.isEmpty ? "no capability" : privileges.capabilities.joined(separator: " "))
+          + (privileges.noNewPrivileges ? ", no new ones" : ", new ones possible")
+          + (privileges.seccomp ? ", system calls filtered" : ", every system call"),
+      ])
+    }
+    if status.namespacesNotEntered > 0 {
+      rows.append([
+        "not entered", "\(status.namespacesNotEntered) network namespaces: forbidden connections there are not reset",
+      ])
+    }
     if let failure = status.failure { rows.append(["failure", failure]) }
     let lost = status.losses.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
       "\($0.value) \($0.key)"

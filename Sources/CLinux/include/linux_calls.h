@@ -22,6 +22,9 @@ int linux_loopback_up(void);
  * SO_NETNS_COOKIE. */
 unsigned long long linux_netns_cookie(void);
 
+/* unix(7), SO_PEERCRED: who opened the connection, as the kernel noted it at connect(2). ESRCH where it noted none. */
+int linux_peer(int fd, unsigned int *uid, int *pid);
+
 /* statfs(2): the type of the file system that holds path, one of linux/magic.h. */
 long long linux_filesystem(const char *path);
 

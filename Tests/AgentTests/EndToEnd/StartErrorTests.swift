@@ -54,13 +54,18 @@ extension EndToEnd {
           + "with --bpffs"),
       WrongStart(
         name: "no privileges", arguments: node.arguments,
-        says: "load programs: EPERM: needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; run as root",
+        says: "load programs: EPERM: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are missing; run as root, or with CAP_BPF, "
+          + "CAP_NET_ADMIN and CAP_PERFMON",
         around: ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]),
-      WrongStart(
-        name: "one privilege short", arguments: node.arguments,
-        says: "load programs: EPERM: needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; run as root",
-        around: ["setpriv", "--bounding-set=-net_admin"]),
     ]
+      + ["bpf", "net_admin", "perfmon"].map { name in
+        let others = ["bpf", "net_admin", "perfmon"].filter { $0 != name }
+        return WrongStart(
+          name: "without \(name)", arguments: node.arguments,
+          says: "load programs: EPERM: CAP_\(name.uppercased()) is missing; run as root, or with CAP_BPF, CAP_NET_ADMIN "
+            + "and CAP_PERFMON",
+          around: withOnly(others[0], others[1]))
+      }
   }
 
   private func expectRefused(_ node: Node, _ wrong: WrongStart) throws {

@@ -1,0 +1,33 @@
+import Datapath
+import Policy
+
+extension Agent {
+  /// After the first reading, which attached what is to be attached and looked into every namespace it could: gives up
+  /// what a running agent does not need.
+  func confine() throws(Failure) {
+    try Privileges.keep(Privileges.kept(enteringNamespaces: configuration.enterNamespaces))
+    try Confinement.enter(
+      configuration.seccomp ? SystemCalls(enteringNamespaces: configuration.enterNamespaces) : nil)
+    guard let now = PrivilegeReport() else { throw Failure("/proc/thread-self/status: cannot be read; mount /proc") }
+    log.info(
+      "confined",
+      [
+        "capabilities": now.capabilities.joined(separator: ","), "bounding": now.bounding.joined(separator: ","),
+        "no_new_privs": now.noNewPrivileges, "seccomp": now.seccomp,
+      ])
+  }
+
+  /// Says once what it costs that workloads live where this agent may not look.
+  func noteNamespaces() {
+    if namespacesNoted || datapath.namespacesNotEntered == 0 { return }
+    namespacesNoted = true
+    log.warn(
+      "namespaces-not-entered",
+      [
+        "namespaces": datapath.namespacesNotEntered,
+        "cost": "sockets that were open there before their workload was known are not enrolled; connections that a new "
+          + "generation forbids lose their packets and are not reset",
+        "do": "--enter-namespaces, which keeps \(Capability.list(Privileges.entering))",
+      ])
+  }
+}
