@@ -45,6 +45,10 @@ fuzz: build-needs ## feed the decoder what nobody would write, for FUZZ_SECONDS 
 bench: root-needed run-needs build ## measure: memory, CPU, start, latency with and without weir
 	$(Q)bench/run
 
+.PHONY: soak
+soak: root-needed run-needs build ## prove what docs/RELIABILITY.md claims; SOAK_SCALE=0.01 for a short run
+	$(Q)soak/run
+
 .PHONY: bpf
 bpf: build-needs $(BPF_OBJECT) ## the kernel half alone
 
