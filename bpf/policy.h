@@ -139,9 +139,10 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 		return 0; /* for somebody outside, as whom its own address does not count */
 	if (party->speaks) {
 		const struct weir_identity *identity;
+		__u32 number = party->speaks_for; /* Linux before 6.2 takes no key from an argument */
 
 		map = table(&identities, generation);
-		identity = map ? bpf_map_lookup_elem(map, &party->speaks_for) : NULL;
+		identity = map ? bpf_map_lookup_elem(map, &number) : NULL;
 		if (!identity)
 			return WEIR_REASON_UNKNOWN_IDENTITY;
 		who->workload = identity->workload;
@@ -153,8 +154,9 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 	}
 	if (party->owner) {
 		const struct weir_workload *workload;
+		__u64 owner = party->owner;
 
-		workload = bpf_map_lookup_elem(owners, &party->owner);
+		workload = bpf_map_lookup_elem(owners, &owner);
 		if (workload) {
 			who->kind = workload->kind;
 			who->flags = workload->flags;
