@@ -140,7 +140,7 @@ extension Agent {
 
     let kernel: UInt32
     do { kernel = try datapath.generation() } catch { throw Failure(error) }
-    try numbersFile.save(numbers)
+    try numbersFile.save(&numbers)
     // Also if the rest fails: what is in the file must not be given away again.
     self.numbers = numbers
     times.lap(\.numbers)

@@ -19,6 +19,8 @@ public final class Agent {
   /// Keeps what a change of policy does not touch.
   var compiler = Compiler()
   let numbersFile: NumbersFile
+  /// The names that the last look found unused.
+  var unusedLately: [Numbers.Table: Set<String>] = [:]
   var names: Names
   /// The set this agent put in force; nil while it has put none (an older one may be in force from the pins).
   var inForce: InForce?
@@ -246,6 +248,7 @@ public final class Agent {
     if failure != nil && Clock.monotonic() >= failedAt + 10_000_000_000 { reload("retry") }
     verdicts.reportSuppressed(log)
     if !verdicts.followers.isEmpty { api?.dropHungUp() }
+    if ticks % Agent.secondsBetweenLooks == 0 { releaseNumbers() }
     if ticks % 5 == 0 {
       for name in RunLeftovers.remove(in: configuration.workloads, root: tree.root) {
         log.info("workload-removed", ["workload": name, "reason": "its runner and its processes are gone"])

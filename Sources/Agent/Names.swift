@@ -22,18 +22,18 @@ struct Names {
 
   /// `outside` for nobody weir knows; `removed` for a number whose name is lost.
   func workload(_ number: UInt32) -> String {
-    number == 0 ? "outside" : Names.name(number, in: known.workloads) ?? "removed"
+    number == 0 ? "outside" : known.workloads[number] ?? "removed"
   }
 
   func proxy(_ number: UInt32) -> String? {
-    number == 0 ? nil : Names.name(number, in: known.proxies) ?? "removed"
+    number == 0 ? nil : known.proxies[number] ?? "removed"
   }
 
   /// nil for no rule.
   func rule(_ number: UInt32) -> Rule? {
     if number == 0 { return nil }
     if let rule = known.found[number] { return rule }
-    guard let name = Names.name(number, in: known.rules) else {
+    guard let name = known.rules[number] else {
       return Rule(policy: "removed", path: "", place: nil)
     }
     // Kinds and names hold no spaces: kind, namespace/name, path.
@@ -43,10 +43,6 @@ struct Names {
     let rule = Rule(policy: policy, path: path, place: known.places.place(of: policy, path))
     known.found[number] = rule
     return rule
-  }
-
-  private static func name(_ number: UInt32, in names: [String]) -> String? {
-    Int(number) <= names.count ? names[Int(number) - 1] : nil
   }
 
   static func reason(_ number: UInt8) -> String { Reason(rawValue: number)?.word ?? "unknown-\(number)" }
@@ -64,15 +60,23 @@ struct Names {
   private final class Known {
     let numbers: Numbers
     let set: PolicySet
-    lazy var workloads = numbers.names(.workloads)
-    lazy var proxies = numbers.names(.proxies)
-    lazy var rules = numbers.names(.rules)
+    lazy var workloads = names(.workloads)
+    lazy var proxies = names(.proxies)
+    lazy var rules = names(.rules)
     lazy var places = RulePlaces(set)
     var found: [UInt32: Rule] = [:]
 
     init(_ numbers: Numbers, _ set: PolicySet) {
       self.numbers = numbers
       self.set = set
+    }
+
+    private func names(_ table: Numbers.Table) -> [UInt32: String] {
+      let given = numbers.numbers(table)
+      var names: [UInt32: String] = [:]
+      names.reserveCapacity(given.count)
+      for (name, number) in given { names[number] = name }
+      return names
     }
   }
 }

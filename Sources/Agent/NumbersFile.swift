@@ -4,54 +4,51 @@ import Policy
 /// `numbers` in the run directory: what the numbers in the kernel mean. Saved before a switch uses new ones.
 ///
 /// A journal, because a switch that gives ten names their numbers must not cost what twenty thousand do. After a
-/// first line come blocks, each `LENGTH CHECKSUM` and so many bytes of lines `TABLE NAME`; a name's number is its
-/// place in its table. Each block is written in one go and is on the disk (fdatasync) before `save` returns, and a
+/// first line come blocks, each `LENGTH CHECKSUM` and so many bytes of lines `TABLE NUMBER NAME`, or `TABLE NUMBER` for one
+/// that was released. Each block is written in one go and is on the disk (fdatasync) before `save` returns, and a
 /// switch that needs no new number writes nothing. A crash can leave half of a last block: no switch used its
 /// numbers, and `load` cuts it off. Anything else that is wrong is an error, for a number must never get a second
-/// meaning.
+/// meaning. A journal that mostly tells of what is gone is written anew.
 final class NumbersFile {
   static let limit = 256 << 20
-  private static let head = "weir numbers 1\n"
+  private static let head = "weir numbers 2\n"
+  /// Until layout 3: lines `TABLE NAME`, a name's number its place in its table.
+  private static let formerHead = "weir numbers 1\n"
 
   let path: String
-  /// What an agent before 0.2 wrote: one JSON object, replaced whole.
-  private var formerPath: String { path + ".json" }
-  /// What the file says, and how long it is; nil where there is none or one that is to be replaced.
-  private var saved: (numbers: Numbers, length: Int)?
+  /// How long the file is, and how long it was when it was written whole; nil where there is none or one that is to be
+  /// replaced.
+  private var saved: (length: Int, whole: Int)?
 
   init(path: String) { self.path = path }
 
   /// nil where there is none.
   func load() throws(Failure) -> Numbers? {
     saved = nil
-    if let content = try read(path) {
-      guard let (numbers, length) = NumbersFile.parse(content) else { throw foreign(path) }
-      saved = (numbers, length)
-      return numbers
+    guard let content = try read(path) else { return nil }
+    guard let (numbers, length) = NumbersFile.parse(content) else {
+      throw Failure("\(path): is not what an agent wrote; run `weir detach`, remove the file and start again")
     }
-    guard let content = try read(formerPath) else { return nil }
-    guard let numbers = JSON.decode(Numbers.self, content) else { throw foreign(formerPath) }
+    if content.starts(with: NumbersFile.head.utf8) { saved = (length, length) }
     return numbers
   }
 
   /// On the disk when it returns: a number that the kernel knows must never be given away a second time.
-  func save(_ numbers: Numbers) throws(Failure) {
-    let known = saved?.numbers ?? Numbers()
-    let block = NumbersFile.block(numbers, after: known)
+  func save(_ numbers: inout Numbers) throws(Failure) {
+    let block = NumbersFile.block(numbers.changes)
     if saved != nil, block.isEmpty { return }
     do throws(SystemError) {
-      if let saved, try append(block, at: saved.length) {
-        self.saved = (numbers, saved.length + block.count)
-        return
+      if let saved, saved.length < max(1 << 16, 4 * saved.whole), try append(block, at: saved.length) {
+        self.saved?.length += block.count
+      } else {
+        let content = Array(NumbersFile.head.utf8) + NumbersFile.block(numbers.history)
+        try Files.replace(path, with: content, durable: true)
+        saved = (content.count, content.count)
       }
-      let content = Array(NumbersFile.head.utf8) + NumbersFile.block(numbers, after: Numbers())
-      try Files.replace(path, with: content, durable: true)
-      saved = (numbers, content.count)
     } catch {
       throw Failure(error)
     }
-    // Only now: the new one is on the disk.
-    Files.remove(formerPath)
+    numbers.forgetChanges()
   }
 
   /// False where the file is not the one that was read: then it is to be written whole.
@@ -75,21 +72,18 @@ final class NumbersFile {
     do { return try Files.read(path, limit: NumbersFile.limit) } catch { throw Failure(error) }
   }
 
-  private func foreign(_ path: String) -> Failure {
-    Failure("\(path): is not what an agent wrote; run `weir detach`, remove the file and start again")
-  }
 }
 
 // MARK: - Text
 
 extension NumbersFile {
-  /// Empty where nothing is new.
-  private static func block(_ numbers: Numbers, after known: Numbers) -> [UInt8] {
+  /// Empty where nothing changed.
+  private static func block(_ changes: [Numbers.Change]) -> [UInt8] {
     var body: [UInt8] = []
-    for table in Numbers.Table.allCases {
-      for name in numbers.names(table, after: known.count(table)) {
-        body += table.rawValue.utf8
-        body.append(UInt8(ascii: " "))
+    for change in changes {
+      switch change {
+      case .given(let table, let number, let name):
+        body += "\(table.rawValue) \(number) ".utf8
         for byte in name.utf8 {
           switch byte {
           case UInt8(ascii: "\n"): body += "\\n".utf8
@@ -97,32 +91,52 @@ extension NumbersFile {
           default: body.append(byte)
           }
         }
-        body.append(UInt8(ascii: "\n"))
+      case .released(let table, let number): body += "\(table.rawValue) \(number)".utf8
       }
+      body.append(UInt8(ascii: "\n"))
     }
     if body.isEmpty { return [] }
     return Array("\(body.count) \(String(checksum(body[...]), radix: 16))\n".utf8) + body
   }
 
+  /// What the lines of blocks tell.
+  private struct Told {
+    var names: [Numbers.Table: [UInt32: String]] = [:]
+    var last: [Numbers.Table: UInt32] = [:]
+    let isFormer: Bool
+
+    /// False for a line that no agent wrote.
+    mutating func take(_ line: ArraySlice<UInt8>) -> Bool {
+      let words = line.split(separator: UInt8(ascii: " "), maxSplits: isFormer ? 1 : 2, omittingEmptySubsequences: false)
+      guard words.count >= 2, let table = Numbers.Table(rawValue: String(decoding: words[0], as: UTF8.self)) else {
+        return false
+      }
+      let told = isFormer ? last[table, default: 0] + 1 : UInt32(String(decoding: words[1], as: UTF8.self)) ?? 0
+      if told == 0 { return false }
+      last[table] = max(last[table] ?? 0, told)
+      if words.count == 2, !isFormer {
+        names[table]?[told] = nil
+        return true
+      }
+      return names[table, default: [:]].updateValue(unescaped(words[words.count - 1]), forKey: told) == nil
+    }
+  }
+
   /// The numbers, and where the last whole block ends; nil for what no agent wrote.
   private static func parse(_ content: [UInt8]) -> (Numbers, Int)? {
-    guard content.starts(with: head.utf8) else { return nil }
-    var numbers = Numbers()
+    let isFormer = content.starts(with: formerHead.utf8)
+    guard isFormer || content.starts(with: head.utf8) else { return nil }
+    var told = Told(isFormer: isFormer)
     var place = head.utf8.count
     while place < content.count {
       guard let block = blockBody(content, at: place) else {
         // Cut off, or never wholly on the disk: then nothing follows it.
-        return isLast(content, at: place) ? (numbers, place) : nil
+        return isLast(content, at: place) ? (Numbers(told.names, last: told.last), place) : nil
       }
-      for line in content[block].split(separator: UInt8(ascii: "\n")) {
-        guard let space = line.firstIndex(of: UInt8(ascii: " ")),
-          let table = Numbers.Table(rawValue: String(decoding: line[..<space], as: UTF8.self)),
-          numbers.add(unescaped(line[(space + 1)...]), to: table)
-        else { return nil }
-      }
+      for line in content[block].split(separator: UInt8(ascii: "\n")) where !told.take(line) { return nil }
       place = block.upperBound
     }
-    return (numbers, place)
+    return (Numbers(told.names, last: told.last), place)
   }
 
   private static func header(_ content: [UInt8], at place: Int) -> (body: Range<Int>, checksum: UInt64)? {

@@ -137,6 +137,20 @@ public final class Datapath {
     try object.map("refusals").entries(weir_refusals_key.self, UInt64.self)
   }
 
+  /// Removes the counters of workloads and rules that are gone.
+  public func forget(workloads: Set<UInt32>, rules: Set<UInt32>) throws(DatapathError) {
+    let connections = try object.map("connections")
+    for (key, _) in try self.connections()
+    where workloads.contains(key.source) || workloads.contains(key.destination) {
+      try connections.remove(key)
+    }
+    let refusals = try object.map("refusals")
+    for (key, _) in try self.refusals()
+    where workloads.contains(key.source) || workloads.contains(key.destination) || rules.contains(key.rule) {
+      try refusals.remove(key)
+    }
+  }
+
   /// Indexed by weir_loss.
   public func losses() throws(DatapathError) -> [UInt64] {
     let map = try object.map("losses")

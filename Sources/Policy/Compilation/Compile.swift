@@ -66,7 +66,7 @@ public struct Compiler: Sendable {
 /// What depends on the inventory alone.
 struct KnownInventory: Sendable {
   private let stamp: UInt64
-  private let given: (identities: Int, workloads: Int)
+  private let given: UInt64
   var index: EndpointIndex
   /// By position in the index.
   let identities: [UInt32]
@@ -99,13 +99,12 @@ struct KnownInventory: Sendable {
     self.workloads = workloads
     owners = KnownInventory.owners(index)
     holders = KnownInventory.holders(identities)
-    given = (numbers.identities.count, numbers.workloads.count)
+    given = numbers.given
   }
 
   /// Numbers that were given and then thrown away, with a generation that failed, would mean somebody else.
   func isStill(_ set: PolicySet, _ numbers: Numbers) -> Bool {
-    stamp != 0 && stamp == set.inventoryStamp && given.identities <= numbers.identities.count
-      && given.workloads <= numbers.workloads.count
+    stamp != 0 && stamp == set.inventoryStamp && given <= numbers.given
   }
 
   private static func owners(_ index: EndpointIndex) -> [Owner] {
