@@ -34,8 +34,9 @@ test: root-needed run-needs bpf ## install what is missing, build and run every 
 	$(Q)scripts/test
 
 .PHONY: check
-check: ## file lengths, licence lines, shell syntax, stray blanks; builds nothing
+check: ## file lengths, licence lines, shell syntax, stray blanks, the unit's sandbox; builds nothing
 	$(Q)scripts/check-house
+	$(Q)scripts/check-unit
 
 .PHONY: fuzz
 fuzz: build-needs ## feed the decoder what nobody would write, for FUZZ_SECONDS (60)

@@ -2,8 +2,8 @@ import Datapath
 import Policy
 
 extension Agent {
-  /// After the first reading, which attached what is to be attached and looked into every namespace it could: gives up
-  /// what a running agent does not need.
+  /// Everything is loaded and attached, and no policy file has been read: whatever is in one meets an agent that has given
+  /// up what it does not need.
   func confine() throws(Failure) {
     try Privileges.keep(Privileges.kept(enteringNamespaces: configuration.enterNamespaces))
     try Confinement.enter(
@@ -12,8 +12,8 @@ extension Agent {
     log.info(
       "confined",
       [
-        "capabilities": now.capabilities.joined(separator: ","), "bounding": now.bounding.joined(separator: ","),
-        "no_new_privs": now.noNewPrivileges, "seccomp": now.seccomp,
+        "capabilities": now.capabilities.joined(separator: ","), "no_new_privs": now.noNewPrivileges,
+        "seccomp": now.seccomp,
       ])
   }
 

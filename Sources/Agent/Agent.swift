@@ -103,8 +103,8 @@ public final class Agent {
   /// What is in force stays.
   public func run() throws(Failure) {
     defer { Files.remove(configuration.socket) }
-    reload("start")
     try confine()
+    reload("start")
     Notify.ready()
     loop.run()
     Notify.stopping()

@@ -9,7 +9,7 @@ enum Preflight {
   static func check(_ given: Configuration) throws(Failure) -> (Configuration, CgroupTree) {
     // First, so that what is not readable without the rest is found here and not at the first change.
     Privileges.bound(to: Privileges.kept(enteringNamespaces: given.enterNamespaces))
-    try Privileges.keep(Privileges.needed + Privileges.entering)
+    try Privileges.keep(Privileges.needed + (given.enterNamespaces ? Privileges.entering : []))
     var configuration = given
     configuration.policies = given.policies.map(Files.absolute)
     configuration.runDirectory = Files.absolute(given.runDirectory)
@@ -19,6 +19,7 @@ enum Preflight {
     configuration.cgroupRoot = tree.root
     try Privileges.check(enteringNamespaces: given.enterNamespaces)
     try bpffs(configuration.bpffs)
+    try ours(configuration.bpffs, "bpffs", "--bpffs")
     return (configuration, tree)
   }
 
@@ -30,6 +31,20 @@ enum Preflight {
       try Files.makeDirectory("\(configuration.runDirectory)/proxies")
     } catch {
       throw Failure(error, hint: "name a directory that can be made with --run-dir")
+    }
+    try ours(configuration.runDirectory, "run directory", "--run-dir")
+  }
+
+  /// Who can write to such a directory can end enforcement, or say what it is. bpffs is open to all where it was mounted
+  /// without a mode, so somebody may have been there first.
+  private static func ours(_ path: String, _ what: String, _ option: String) throws(Failure) {
+    var about = stat()
+    guard stat(path, &about) == 0 else { return }
+    if about.st_uid != 0 && about.st_uid != geteuid() {
+      throw Failure("\(what) \(path): belongs to uid \(about.st_uid); remove it, or name another with \(option)")
+    }
+    if about.st_mode & 0o022 != 0 && about.st_mode & S_ISVTX == 0 {
+      throw Failure("\(what) \(path): others can write to it; chmod go-w it, or name another with \(option)")
     }
   }
 

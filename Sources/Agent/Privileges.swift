@@ -28,8 +28,8 @@ struct Capability: Hashable, Comparable, CustomStringConvertible {
   }
 }
 
-/// What the agent may do, in three steps: everything it starts with is cut down at once to what a start needs; what only
-/// a start needs goes after the first reading. Capabilities belong to a thread: this is done while there is one.
+/// What the agent may do, in two steps: everything it starts with is cut down at once to what a start needs, and what only
+/// a start needs goes when the programs are attached. Capabilities belong to a thread: this is done while there is one.
 enum Privileges {
   /// To load and attach.
   static let needed: [Capability] = [.bpf, .netAdmin, .perfmon]

@@ -190,7 +190,7 @@ extension EndToEnd {
   }
 }
 
-/// An agent in this process, on a thread of its own, that gives up every capability after its first reading.
+/// An agent in this process, on a thread of its own, that gives up every capability after its first generation.
 private enum Bare {
   static func run(_ configuration: Configuration, _ body: () throws -> Void) throws {
     let stop = Flag()

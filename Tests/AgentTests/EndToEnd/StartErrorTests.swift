@@ -53,6 +53,12 @@ extension EndToEnd {
           "bpffs \(files)/pins: is not on a bpf file system; mount -t bpf bpf /sys/fs/bpf, or name another "
           + "with --bpffs"),
       WrongStart(
+        name: "pins that another user can take away", arguments: with("--bpffs", "\(node.lab.directory)-other"),
+        says: "bpffs \(node.lab.directory)-other: belongs to uid 65534; remove it, or name another with --bpffs"),
+      WrongStart(
+        name: "a run directory that others can write to", arguments: with("--run-dir", "\(files)/open"),
+        says: "run directory \(files)/open: others can write to it; chmod go-w it, or name another with --run-dir"),
+      WrongStart(
         name: "no privileges", arguments: node.arguments,
         says: "load programs: EPERM: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are missing; run as root, or with CAP_BPF, "
           + "CAP_NET_ADMIN and CAP_PERFMON",
@@ -80,6 +86,12 @@ extension EndToEnd {
       try node.write("all.yaml", node.workload("web"))
       let mount = try Cgroup.mount()
       try Files.makeDirectory("\(node.lab.files)/closed", mode: 0)
+      try Files.makeDirectory("\(node.lab.files)/open", mode: 0o755)
+      chmod("\(node.lab.files)/open", 0o777)
+      let other = "\(node.lab.directory)-other"
+      try Files.makeDirectory(other)
+      defer { rmdir(other) }
+      chown(other, 65534, 65534)
       for wrong in wrongStarts(node, mount: mount) {
         try expectRefused(node, wrong)
         #expect(access(node.lab.directory, F_OK) != 0, "\(wrong.name): something is pinned")
