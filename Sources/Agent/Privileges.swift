@@ -31,7 +31,7 @@ struct Capability: Hashable, Comparable, CustomStringConvertible {
 /// What the agent may do, in two steps: everything it starts with is cut down at once to what a start needs, and what only
 /// a start needs goes when the programs are attached. Capabilities belong to a thread: this is done while there is one.
 enum Privileges {
-  /// To load and attach.
+  /// To load and attach. Not CAP_SYS_RESOURCE: since 5.11 a map's memory is its cgroup's, and RLIMIT_MEMLOCK says nothing.
   static let needed: [Capability] = [.bpf, .netAdmin, .perfmon]
   /// To look at the sockets of another network namespace: setns(2) wants the first, /proc/PID/ns/net of another user's
   /// process the second.

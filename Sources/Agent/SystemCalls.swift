@@ -25,9 +25,10 @@ struct SystemCall {
 }
 
 /// What a started agent asks the kernel for, by purpose; all else answers EPERM. Found by running every end-to-end test
-/// under strace(1) and reading what those calls are on the other architecture; what a new feature needs is added here, to
-/// the group it belongs to, with its arguments as narrow as they are. Not in it on purpose: execve and fork, mount, ptrace,
-/// kernel modules, io_uring, and loading a BPF program.
+/// under `strace -f`; beside each stands what libc makes of the same call on another architecture or in another version.
+/// What a new feature needs is added to the group it belongs to, with its arguments as narrow as they are; an EPERM that
+/// `--no-seccomp` takes away is one that is missing here. Not in it on purpose: execve and fork, mount, ptrace, kill, kernel
+/// modules, io_uring, and loading a BPF program. What starts another process or listens does so before.
 struct SystemCalls {
   struct Group {
     var reason: String
