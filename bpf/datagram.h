@@ -8,22 +8,23 @@
 #define ICMP_ECHO_REPLY 0
 #define ICMP6_ECHO_REPLY 129
 
-static __always_inline void count_datagram(const struct exchange *exchange, __u32 bytes, int inbound, int opens)
+__noinline int count_datagram(const struct exchange *exchange, __u32 bytes, int inbound, int opens)
 {
-	int source_side = exchange->direction == WEIR_EGRESS;
-	struct weir_connections_key key = {
-		.source = exchange->source,
-		.destination = exchange->destination,
-		.port = bpf_ntohs(exchange->port),
-		.protocol = IPPROTO_UDP,
-		.reporter = source_side ? WEIR_REPORTER_SOURCE : WEIR_REPORTER_DESTINATION,
-	};
-	struct weir_connections *counters = connections_of(&key);
+	struct weir_connections_key key = { .protocol = IPPROTO_UDP };
+	struct weir_connections *counters;
 
+	if (!exchange)
+		return 0;
+	key.source = exchange->source;
+	key.destination = exchange->destination;
+	key.port = bpf_ntohs(exchange->port);
+	key.reporter = exchange->direction == WEIR_EGRESS ? WEIR_REPORTER_SOURCE : WEIR_REPORTER_DESTINATION;
+	counters = connections_of(&key);
 	if (!counters)
-		return;
+		return 0;
 	add(&counters->opened, opens);
 	add(inbound ? &counters->received_bytes : &counters->sent_bytes, bytes);
+	return 0;
 }
 
 /* Tells a receiver in another namespace whose datagram comes. */
@@ -53,7 +54,7 @@ __noinline int udp_packet(struct __sk_buff *skb, struct seat *seat)
 	headers = (addr_is_v4(&seat->flow.source.addr) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
 		  sizeof(struct udphdr);
 	bytes = skb->len > headers ? skb->len - headers : 0;
-	key.cookie = seat->cookie;
+	key.cookie = bpf_get_socket_cookie(skb);
 	key.peer = seat->inbound ? seat->flow.source.addr : seat->flow.destination.addr;
 	key.port = seat->inbound ? seat->flow.source_port : seat->flow.port;
 	known = bpf_map_lookup_elem(&exchanges, &key);

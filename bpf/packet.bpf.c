@@ -15,14 +15,19 @@ static __always_inline int answer(int verdict)
 }
 
 /* Nothing more is asked than whose socket it is. `row` is that. */
-static __always_inline int refuse_packet(struct seat *seat, const struct weir_workload *row, __u8 reason)
+__noinline int refuse_packet(struct seat *seat, const struct weir_workload *row, __u8 reason)
 {
-	struct who *side = seat->inbound ? &seat->decision.destination : &seat->decision.source;
-	__u8 direction = seat->inbound ? WEIR_INGRESS : WEIR_EGRESS;
+	struct who *side;
+	__u8 direction;
+	__u32 key;
 
+	if (!seat)
+		return DROP;
+	side = seat->inbound ? &seat->decision.destination : &seat->decision.source;
+	direction = seat->inbound ? WEIR_INGRESS : WEIR_EGRESS;
 	seat->decision.generation = seat->now.generation;
 	seat->decision.audit = seat->now.audit;
-	side->flags = row ? row->flags : flags_of_nobody();
+	side->flags = row ? row->flags : flags_of_nobody(&key);
 	side->workload = row ? row->workload : 0;
 	side->identity = row ? row->identity : 0;
 	if (reason == WEIR_REASON_NO_MEMORY || reason == WEIR_REASON_NO_TABLES)
@@ -72,7 +77,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, const struct weir
 	row = find_owner(&seat, state, sk);
 	seat.inbound = inbound;
 	if (!row && !table(&workloads, now->generation))
-		return refuse_packet(&seat, NULL, WEIR_REASON_NO_TABLES);
+		return answer(refuse_packet(&seat, NULL, WEIR_REASON_NO_TABLES));
 	if (!row || (row->kind == WEIR_KIND_SUBTREE && row->flags & WEIR_FLAG_ADMIT)) {
 		if (state) {
 			state->generation = now->generation;
@@ -81,14 +86,13 @@ static __always_inline int judge_packet(struct __sk_buff *skb, const struct weir
 		return PASS; /* no workload's */
 	}
 	seat.listening = sk->state == TCP_STATE_LISTEN && sk->type == SOCK_STREAM;
-	seat.cookie = bpf_get_socket_cookie(skb);
 	if (flow_from_packet(skb, &seat.flow))
-		return refuse_packet(&seat, row, WEIR_REASON_MALFORMED);
+		return answer(refuse_packet(&seat, row, WEIR_REASON_MALFORMED));
 	if (row->kind == WEIR_KIND_SUBTREE)
-		return refuse_packet(&seat, row, WEIR_REASON_UNIDENTIFIED);
+		return answer(refuse_packet(&seat, row, WEIR_REASON_UNIDENTIFIED));
 	if (!state) {
 		lose(WEIR_LOSS_STORAGE);
-		return refuse_packet(&seat, row, WEIR_REASON_NO_MEMORY);
+		return answer(refuse_packet(&seat, row, WEIR_REASON_NO_MEMORY));
 	}
 	state->owner = seat.owner;
 	/* By the socket, not the packet: a raw socket sends what it likes to whom it likes. */

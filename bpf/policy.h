@@ -28,11 +28,17 @@ struct decision {
 	__u8 direction; /* of the deciding side */
 };
 
+static __always_inline void *table_by(void *outer, __u32 generation, __u32 *slot)
+{
+	*slot = generation % WEIR_SLOTS;
+	return bpf_map_lookup_elem(outer, slot);
+}
+
 static __always_inline void *table(void *outer, __u32 generation)
 {
-	__u32 slot = generation % WEIR_SLOTS;
+	__u32 slot;
 
-	return bpf_map_lookup_elem(outer, &slot);
+	return table_by(outer, generation, &slot);
 }
 
 /* The generation in force, read once, whole: a program that read it again in mid-decision could mix two generations.
@@ -76,12 +82,14 @@ static __always_inline int audited(const struct decision *decision)
 }
 
 /* weir itself cannot judge: the fail mode of the deciding side's subtree does. Each use is counted. */
-static __always_inline int fault(struct decision *out, __u8 reason, __u8 direction)
+__noinline int fault(struct decision *out, __u8 reason, __u8 direction)
 {
 	__u32 index = reason * 2;
 	__u8 verdict = WEIR_DENIED;
 	__u64 *count;
 
+	if (!out)
+		return WEIR_DENIED;
 	out->direction = direction;
 	if (decider(out)->flags & WEIR_FLAG_FAIL_OPEN) {
 		verdict = WEIR_ALLOWED;
@@ -93,56 +101,69 @@ static __always_inline int fault(struct decision *out, __u8 reason, __u8 directi
 	return rule_on(out, verdict, reason, direction);
 }
 
-/* The fail mode of whoever cannot be looked up. */
-static __always_inline __u8 flags_of_nobody(void)
+/* The fail mode of whoever cannot be looked up. `key`: room on the caller's stack. */
+static __always_inline __u8 flags_of_nobody(__u32 *key)
 {
-	__u32 zero = 0;
-	struct weir_settings *now = bpf_map_lookup_elem(&settings, &zero);
+	struct weir_settings *now;
 
+	*key = 0;
+	now = bpf_map_lookup_elem(&settings, key);
 	return now && now->fail_open ? WEIR_FLAG_FAIL_OPEN : 0;
 }
 
+/* What resolve() looks up with, one after the other. On the stack, because Linux before 6.2 takes no key from a function's
+ * argument; in one place, because 6.1 counts a frame of 33 bytes as 64 and the verifier allows 512 for all of a chain. */
+union keys {
+	struct weir_address_key address;
+	struct weir_cell_key cell;
+	__u32 slot;
+	__u32 identity;
+	__u64 owner;
+};
+
 /* A local peer at an address that is not its own is told apart by the address's ipBlocks, too. */
-static __always_inline __u32 class_in_cell(__u32 generation, __u32 class_, const struct weir_address *at)
+static __always_inline __u32 class_in_cell(__u32 generation, __u32 class_, const struct weir_address *at,
+					   union keys *key)
 {
-	struct weir_cell_key key = { .class_ = class_ };
 	__u32 *narrowed;
 	void *map;
 
 	if (!at || !at->cell)
 		return class_;
-	key.cell = at->cell;
-	map = table(&cells, generation);
-	narrowed = map ? bpf_map_lookup_elem(map, &key) : NULL;
+	map = table_by(&cells, generation, &key->slot);
+	key->cell.class_ = class_;
+	key->cell.cell = at->cell;
+	narrowed = map ? bpf_map_lookup_elem(map, &key->cell) : NULL;
 	return narrowed ? *narrowed : class_;
 }
 
 /* Who a party is in this generation. Returns 0, or the reason why it cannot be said. */
 __noinline int resolve(__u32 generation, const struct party *party, struct who *who)
 {
-	struct weir_address_key key = { .prefixlen = 128 };
+	union keys key;
 	const struct weir_address *at = NULL;
-	void *map, *owners = table(&workloads, generation);
+	void *map;
 
 	if (!party || !who)
 		return WEIR_REASON_NO_TABLES;
-	if (!owners)
+	if (!table_by(&workloads, generation, &key.slot))
 		goto no_tables;
 	if (party->addr_known) {
-		map = table(&addresses, generation);
+		map = table_by(&addresses, generation, &key.slot);
 		if (!map)
 			goto no_tables;
-		key.addr = party->addr;
-		at = bpf_map_lookup_elem(map, &key);
+		key.address.prefixlen = 128;
+		key.address.addr = party->addr;
+		at = bpf_map_lookup_elem(map, &key.address);
 	}
 	if (party->speaks && !party->speaks_for)
 		return 0; /* for somebody outside, as whom its own address does not count */
 	if (party->speaks) {
 		const struct weir_identity *identity;
-		__u32 number = party->speaks_for; /* Linux before 6.2 takes no key from an argument */
 
-		map = table(&identities, generation);
-		identity = map ? bpf_map_lookup_elem(map, &number) : NULL;
+		map = table_by(&identities, generation, &key.slot);
+		key.identity = party->speaks_for;
+		identity = map ? bpf_map_lookup_elem(map, &key.identity) : NULL;
 		if (!identity)
 			return WEIR_REASON_UNKNOWN_IDENTITY;
 		who->workload = identity->workload;
@@ -154,9 +175,10 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 	}
 	if (party->owner) {
 		const struct weir_workload *workload;
-		__u64 owner = party->owner;
 
-		workload = bpf_map_lookup_elem(owners, &owner);
+		map = table_by(&workloads, generation, &key.slot); /* not kept: that would take stack */
+		key.owner = party->owner;
+		workload = map ? bpf_map_lookup_elem(map, &key.owner) : NULL;
 		if (workload) {
 			who->kind = workload->kind;
 			who->flags = workload->flags;
@@ -171,7 +193,7 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 			else if (at && at->workload && at->workload == workload->workload)
 				who->class_ = at->class_;
 			else
-				who->class_ = class_in_cell(generation, workload->class_, at);
+				who->class_ = class_in_cell(generation, workload->class_, at, &key);
 			return 0;
 		}
 	}
@@ -185,15 +207,16 @@ __noinline int resolve(__u32 generation, const struct party *party, struct who *
 	}
 	return 0;
 no_tables:
-	who->flags = flags_of_nobody();
+	who->flags = flags_of_nobody(&key.slot);
 	return WEIR_REASON_NO_TABLES;
 }
 
 struct question {
 	__u32 generation;
-	struct weir_pair_key pair;
+	__u32 subject;
+	__u32 peer;
 	__u8 protocol;
-	__u8 pad;
+	__u8 direction;
 	__be16 port;
 };
 
@@ -211,12 +234,14 @@ __noinline int ask(const struct question *question, struct weir_ruling *out)
 	__builtin_memset(out, 0, sizeof *out);
 	out->verdict = WEIR_ALLOWED;
 	out->reason = WEIR_REASON_NOT_SELECTED;
-	if (!question->pair.subject)
+	if (!question->subject)
 		return 0; /* judged where it lives */
 	map = table(&pairs, question->generation);
 	if (!map)
 		goto no_tables;
-	pair = question->pair;
+	pair.subject = question->subject;
+	pair.peer = question->peer;
+	pair.direction = question->direction;
 	function = bpf_map_lookup_elem(map, &pair);
 	if (!function && pair.peer) {
 		pair.peer = 0;
@@ -287,13 +312,13 @@ __noinline int decide(const struct weir_current *now, const struct flow *flow, _
 	if (out->source.workload && out->source.workload == out->destination.workload)
 		return rule_on(out, WEIR_ALLOWED, WEIR_REASON_SELF, WEIR_EGRESS);
 
-	question.generation = now->generation;
+	question.generation = out->generation;
 	question.protocol = flow->protocol;
 	question.port = flow->port;
 	if (sides & SIDE_EGRESS) {
-		question.pair.subject = out->source.subject;
-		question.pair.peer = out->destination.class_;
-		question.pair.direction = WEIR_EGRESS;
+		question.subject = out->source.subject;
+		question.peer = out->destination.class_;
+		question.direction = WEIR_EGRESS;
 		ask_for(&out->source, &question, &out->ruling);
 		out->direction = WEIR_EGRESS;
 		out->target = out->ruling.target;
@@ -303,9 +328,9 @@ __noinline int decide(const struct weir_current *now, const struct flow *flow, _
 			return WEIR_DENIED;
 	}
 	if (sides & SIDE_INGRESS) {
-		question.pair.subject = out->destination.subject;
-		question.pair.peer = out->source.class_;
-		question.pair.direction = WEIR_INGRESS;
+		question.subject = out->destination.subject;
+		question.peer = out->source.class_;
+		question.direction = WEIR_INGRESS;
 		ask_for(&out->destination, &question, &ruling);
 		if (ruling.reason == WEIR_REASON_NO_TABLES)
 			return fault(out, WEIR_REASON_NO_TABLES, WEIR_INGRESS);

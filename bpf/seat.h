@@ -15,7 +15,6 @@ struct seat {
 	struct flow flow; /* as the connection or exchange goes, not as this packet goes */
 	struct decision decision;
 	__u64 owner;
-	__u64 cookie;
 	__u8 inbound; /* the packet arrives */
 	__u8 listening;
 	__u8 pad[6];
@@ -63,29 +62,31 @@ static __always_inline int find_local_sender(struct __sk_buff *skb, struct flow 
 	return 1;
 }
 
-/* The receiver's socket where it is in this namespace, too. */
-static __always_inline void find_local_receiver(struct __sk_buff *skb, struct flow *flow, __u32 generation)
+/* The receiver's socket where it is in this namespace, too. A function of its own for the stack's sake: its callers
+ * are deep, and Linux 6.1 counts each frame in steps of 32 bytes. */
+__noinline int find_local_receiver(struct __sk_buff *skb, struct flow *flow, __u32 generation)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct socket_state *state;
 	struct bpf_sock *receiver;
 	__u32 size;
 
-	if (!within_namespace(&flow->source.addr, &flow->destination.addr))
-		return;
+	if (!flow || !within_namespace(&flow->source.addr, &flow->destination.addr))
+		return 0;
 	size = socket_tuple(&tuple, &flow->source.addr, flow->source_port, &flow->destination.addr, flow->port);
 	if (flow->protocol == IPPROTO_TCP)
 		receiver = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	else
 		receiver = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	if (!receiver)
-		return;
+		return 0;
 	state = bpf_sk_storage_get(&sockets, receiver, 0, 0);
 	if (state)
 		flow->destination.owner = state->owner;
 	if (!flow->destination.owner)
 		flow->destination.owner = owner_of_socket(generation, receiver);
 	bpf_sk_release(receiver);
+	return 1;
 }
 
 static __always_inline void sender_key_of(const struct flow *flow, struct sender_key *key)
