@@ -50,6 +50,12 @@ bench: root-needed run-needs build ## measure: memory, CPU, start, latency with 
 soak: root-needed run-needs build ## prove what docs/RELIABILITY.md claims; SOAK_SCALE=0.01 for a short run
 	$(Q)soak/run
 
+.PHONY: test-kernels
+test-kernels: root-needed build-needs bpf ## boot Debian's kernels in QEMU, run the kernel tests there, print the matrix
+	$(Q)scripts/install-packages run kernels
+	$(Q)swift build --build-tests $(VERBOSITY)
+	$(Q)scripts/test-kernels $(KERNELS)
+
 .PHONY: bpf
 bpf: build-needs $(BPF_OBJECT) ## the kernel half alone
 

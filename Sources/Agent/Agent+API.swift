@@ -46,7 +46,7 @@ extension Agent {
       objects: inForce?.candidate.objects ?? 0, workloads: inForce?.presence.workloads.count ?? 0,
       filesRejected: Set(problems.map(\.file)).count, problems: problems, failure: failure,
       privileges: PrivilegeReport(), namespacesNotEntered: datapath.namespacesNotEntered,
-      programs: programs, maps: (try? datapath.maps()) ?? [], proxies: proxies(),
+      missing: datapath.missing, programs: programs, maps: (try? datapath.maps()) ?? [], proxies: proxies(),
       losses: Dictionary(uniqueKeysWithValues: losses.enumerated().map { (Metrics.loss($0), $1) }),
       refusals: verdicts.lastRefusals(names))
   }

@@ -94,6 +94,7 @@ public final class Agent {
         "bpffs": configuration.bpffs, "run_dir": configuration.runDirectory, "metrics": metrics.address,
         "audit": configuration.audit, "took_ms": (Clock.monotonic() - began) / 1_000_000,
       ])
+    for what in datapath.missing { log.warn("kernel-lacks", ["what": what]) }
     if known == nil, let generation = try? datapath.generation(), generation > 0 {
       log.warn("numbers-lost", ["file": configuration.numbers, "generation": generation])
     }

@@ -43,6 +43,8 @@ struct Status: Codable {
   var privileges: PrivilegeReport?
   /// Network namespaces of workloads that the agent may not enter.
   var namespacesNotEntered: Int
+  /// What this kernel refuses and what that costs, a sentence each.
+  var missing: [String]
   var programs: [AttachedProgram]
   var maps: [MapFill]
   var proxies: [ProxyStatus]

@@ -190,9 +190,11 @@ final class LoadedObject {
     return DatapathError(step: "load", subject: subject, code: code, advice: advice, log: log)
   }
 
-  /// libbpf names the program it failed at: `libbpf: prog 'revoke_tcp': BPF program load failed: ...`.
+  /// libbpf names the program it failed at: `libbpf: prog 'revoke_tcp': BPF program load failed: ...`; or, one
+  /// whose hook it is too old to know: `libbpf: prog 'x': missing BPF prog type, check ELF section name 'y/z'`.
   private static func refusedProgram(_ log: String) -> String? {
-    log.split(separator: "\n").first { $0.contains("prog '") && $0.contains("fail") }
+    log.split(separator: "\n")
+      .first { $0.contains("prog '") && ($0.contains("fail") || $0.contains("missing BPF prog type")) }
       .flatMap { quoted(String($0)) }
   }
 

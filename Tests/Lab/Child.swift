@@ -49,7 +49,7 @@ package final class Child {
   /// The next line of its standard output, without the newline; throws when none comes in time or it has
   /// ended.
   package func line(seconds: Double = 10) throws -> String {
-    let deadline = Child.now() + seconds
+    let deadline = Child.now() + seconds * Lab.slowness
     while true {
       if let end = unread.firstIndex(of: UInt8(ascii: "\n")) {
         defer { unread.removeFirst(end + 1) }
@@ -65,7 +65,7 @@ package final class Child {
   /// Everything it still says, and its exit status (128 + signal when one ended it).
   package func finish(seconds: Double = 10) throws -> (status: Int32, stdout: String, stderr: String) {
     closeInput()
-    let deadline = Child.now() + seconds
+    let deadline = Child.now() + seconds * Lab.slowness
     while try gather(until: deadline) {}
     return (wait(), String(decoding: unread, as: UTF8.self), String(decoding: complaints, as: UTF8.self))
   }

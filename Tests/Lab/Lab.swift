@@ -49,6 +49,10 @@ package final class Lab {
   private var home: Int32?
   private var running: Datapath?
 
+  /// How many times slower than a real machine this one is, as an emulated one is: the environment's
+  /// WEIR_TEST_SLOWNESS. Every limit of time in a test is multiplied by it; peer.py reads it too.
+  package static let slowness = getenv("WEIR_TEST_SLOWNESS").flatMap { Double(String(cString: $0)) } ?? 1
+
   private static let prefix = "weir-test-"
   private static let bpffs = "/sys/fs/bpf"
   private static let temporary = "/tmp"

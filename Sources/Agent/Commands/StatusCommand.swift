@@ -78,6 +78,7 @@ enum StatusText {
     let lost = status.losses.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
       "\($0.value) \($0.key)"
     }
+    for (number, what) in status.missing.enumerated() { rows.append([number == 0 ? "kernel lacks" : "", what]) }
     rows.append(["lost", lost.isEmpty ? "nothing" : lost.joined(separator: ", ")])
     var text = Table(rows).text()
     func section(_ title: String, _ rows: [[String]], _ header: [String]) {

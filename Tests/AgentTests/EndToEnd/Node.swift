@@ -99,7 +99,7 @@ final class Node {
   // MARK: Asking it
 
   func ask(_ method: String, _ target: String) throws -> (status: Int, body: [UInt8]) {
-    try UnixConnection.exchange("\(runDirectory)/weir.sock", method, target, milliseconds: 20_000)
+    try UnixConnection.exchange("\(runDirectory)/weir.sock", method, target, milliseconds: Int(20_000 * Lab.slowness))
   }
 
   func status() throws -> Status {
@@ -167,9 +167,9 @@ final class Node {
   }
 }
 
-/// Asks again until there is an answer, ten seconds at most.
+/// Asks again until there is an answer, ten seconds at most on a machine that is not emulated.
 func eventually<Answer>(_ what: String, _ question: () throws -> Answer?) throws -> Answer {
-  let deadline = Clock.monotonic() + 10_000_000_000
+  let deadline = Clock.monotonic() + UInt64(10_000_000_000 * Lab.slowness)
   while Clock.monotonic() < deadline {
     if let answer = try question() { return answer }
     usleep(10_000)
