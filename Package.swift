@@ -49,7 +49,7 @@ let package = Package(
     .testTarget(
       name: "AgentTests",
       dependencies: [
-        "Lab", "Agent", "Datapath", "CDatapath", "Policy", "Proxies", "CLinux", "CSeccomp", "weir",
+        "Lab", "Agent", "Datapath", "CDatapath", "CLibbpf", "Policy", "Proxies", "CLinux", "CSeccomp", "weir",
       ],
       exclude: ["EndToEnd/traffic.py"], swiftSettings: strict),
   ]

@@ -36,17 +36,19 @@ extension Agent {
     let generation = keptGeneration
     let programs = (try? datapath.programs()) ?? []
     let losses = (try? datapath.losses()) ?? []
+    let gaps = findGaps()
     let isCurrent = problems.isEmpty && failure == nil && inForce?.generation == generation
     return Status(
       version: Version.text, layout: WEIR_LAYOUT, pid: getpid(), started: Clock.timestamp(started),
       generation: generation, since: inForce.map { Clock.timestamp($0.since) },
-      inForce: isCurrent && generation > 0 && !programs.isEmpty, audit: configuration.audit,
+      inForce: isCurrent && generation > 0 && gaps.allSatisfy(\.runs), audit: configuration.audit,
       cgroupRoot: configuration.cgroupRoot, bpffs: configuration.bpffs, runDir: configuration.runDirectory,
       policies: configuration.policies, files: inForce?.candidate.files ?? 0,
       objects: inForce?.candidate.objects ?? 0, workloads: inForce?.presence.workloads.count ?? 0,
       filesRejected: Set(problems.map(\.file)).count, problems: problems, failure: failure,
       privileges: PrivilegeReport(), namespacesNotEntered: datapath.namespacesNotEntered,
-      missing: datapath.missing, programs: programs, maps: (try? datapath.maps()) ?? [], proxies: proxies(),
+      missing: datapath.missing, programs: programs, gaps: gaps, maps: (try? datapath.maps()) ?? [],
+      proxies: proxies(),
       losses: Dictionary(uniqueKeysWithValues: losses.enumerated().map { (Metrics.loss($0), $1) }),
       refusals: verdicts.lastRefusals(names))
   }
@@ -109,7 +111,7 @@ extension Agent {
   private func ready() -> HTTPResponse {
     let generation = keptGeneration
     if generation == 0 { return .text(503, "no generation is in force") }
-    if (try? datapath.programs())?.isEmpty ?? true { return .text(503, "no programs are attached") }
+    if let gap = findGaps().first(where: { !$0.runs }) { return .text(503, "program \(gap.program) \(gap.why)") }
     return .text(200, "generation \(generation) is in force")
   }
 
@@ -121,6 +123,7 @@ extension Agent {
       metrics.losses = try datapath.losses()
       metrics.maps = try datapath.maps()
       metrics.node.programs = try datapath.programs().count
+      metrics.node.gaps = findGaps()
       metrics.node.generation = try datapath.generation()
     } catch {
       return .text(503, Failure(error).description)

@@ -30,6 +30,8 @@ public final class Agent {
   var failure: String?
   var reloads: [Outcome: UInt64] = [:]
   var verdicts = VerdictLog()
+  /// What the last look found, so that it is said once.
+  var gaps: [Gap] = []
 
   /// Of the last set without a misplaced cgroup, by its inventory's stamp.
   var lastLocated: (stamp: UInt64, located: CgroupTree.Located)?
@@ -242,6 +244,7 @@ public final class Agent {
   /// Once a second: cgroups that came or went, clients that hung up, what `weir run` left behind.
   private func tick() {
     ticks += 1
+    followAttachments()
     followHosts()
     followPresence()
     noteNamespaces()

@@ -19,6 +19,7 @@ struct Metrics {
     var strangers: UInt64 = 0
     /// Network namespaces of workloads that the agent may not enter.
     var namespacesNotEntered = 0
+    var gaps: [Gap] = []
     var residentBytes: UInt64 = 0
     var cpuSeconds = 0.0
   }
@@ -78,6 +79,12 @@ struct Metrics {
       "weir_namespaces_not_entered", .gauge,
       "Network namespaces of workloads that the agent may not enter: forbidden connections there are not reset.",
       UInt64(node.namespacesNotEntered))
+    one(
+      "weir_programs_missing", .gauge, "Programs that should run and that the kernel does not run.",
+      UInt64(node.gaps.count { !$0.runs }))
+    one(
+      "weir_pins_missing", .gauge, "1 while something would not outlive the agent, because its pin is gone.",
+      node.gaps.contains(where: \.runs) ? 1 : 0)
     one("process_resident_memory_bytes", .gauge, "Resident memory of the agent.", node.residentBytes)
     out.family("process_cpu_seconds_total", .counter, "User and system time of the agent.")
     out.sample("process_cpu_seconds_total", "", node.cpuSeconds)

@@ -23,7 +23,7 @@ struct Status: Codable {
   var generation: UInt32
   /// When this agent put it in force; absent for one that it found in force.
   var since: String?
-  /// Whether the kernel judges by the files as they are: nothing rejected, nothing failed, programs attached.
+  /// Whether the kernel judges by the files as they are: nothing rejected, nothing failed, every program run.
   var inForce: Bool
   var audit: Bool
   var cgroupRoot: String
@@ -46,6 +46,8 @@ struct Status: Codable {
   /// What this kernel refuses and what that costs, a sentence each.
   var missing: [String]
   var programs: [AttachedProgram]
+  /// What keeps them from being in effect, or from outliving the agent.
+  var gaps: [Gap]
   var maps: [MapFill]
   var proxies: [ProxyStatus]
   var losses: [String: UInt64]

@@ -7,6 +7,7 @@ struct Attachments {
   let pins: Pins
   /// An absolute path.
   let root: String
+  let held = HeldLinks()
 
   /// Attaches what is not attached, and puts this object's programs into every link that is pinned.
   func adoptAll(_ session: LinkSession) throws(DatapathError) {
@@ -25,9 +26,10 @@ struct Attachments {
     }
     for (hook, pinned) in plan {
       guard let program = try program(for: hook) else { continue }
-      try session.put(
+      let link = try session.put(
         program, at: pins.link(hook.name), cgroup: hook.place == .root ? (directory, root) : nil, over: pinned
       )
+      try held.keep(link, hook.name, at: hook.place == .root ? (root, id) : nil)
     }
     try adoptProxies(session)
   }
@@ -42,7 +44,7 @@ struct Attachments {
       case .none: continue
       case .dead: unlink(path)
       case .alive(let link, let report):
-        try session.put(program, at: path, cgroup: nil, over: .alive(link, report))
+        try held.keep(session.put(program, at: path, cgroup: nil, over: .alive(link, report)), pin, at: nil)
       }
     }
   }
@@ -75,7 +77,8 @@ struct Attachments {
         left.append(link)
         pinned = .dead  // the proxy has moved to another cgroup
       }
-      try session.put(program, at: pin, cgroup: (directory, path), over: pinned)
+      let link = try session.put(program, at: pin, cgroup: (directory, path), over: pinned)
+      try held.keep(link, Pins.name(hook.name, proxy: number), at: id.map { (path, $0) })
     }
     session.commit()
     for link in left { _ = bpf_link_detach(link.raw) }
@@ -85,6 +88,7 @@ struct Attachments {
     for pin in names(in: pins.links) {
       guard let number = Pins.parse(pin).proxy, !numbers.contains(number) else { continue }
       try check(-LinkSession.remove("\(pins.links)/\(pin)"), "unpin", "\(pins.links)/\(pin)")
+      held.links[pin] = nil
     }
   }
 }

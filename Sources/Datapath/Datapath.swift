@@ -8,9 +8,9 @@ public final class Datapath {
   /// What this kernel refuses and what that costs, a sentence each; empty on a kernel that has everything.
   public var missing: [String] { object.missing }
 
-  private let lock: Lock
+  var lock: Lock
   let object: LoadedObject
-  private let attachments: Attachments
+  let attachments: Attachments
   private let inspector: Inspector
   private let iterators: Iterators
   private let events: Events
@@ -19,7 +19,7 @@ public final class Datapath {
   /// What this process put into slots last; nil before it did.
   private var former: Tables.Generation?
   /// The tables in each slot, as far as this process put them there. Nobody else does: it has the lock.
-  private var slots: [UInt32: [Descriptor]] = [:]
+  private(set) var slots: [UInt32: [Descriptor]] = [:]
 
   /// Takes the lock on the directory, then adopts what is pinned there or loads, attaches and pins anew.
   /// Programs behind pinned links are replaced in place by this binary's, without a moment of none.
@@ -46,7 +46,7 @@ public final class Datapath {
       constants: ["root_level": try Cgroup.level(cgroupRoot)])
     events = try Events(object.map("events"))
     attachments = Attachments(object: object, pins: pins, root: cgroupRoot)
-    inspector = Inspector(object: object, pins: pins, root: cgroupRoot)
+    inspector = Inspector(object: object, held: attachments.held, root: cgroupRoot)
     iterators = Iterators(object: object, root: cgroupRoot)
     try attachments.adoptAll(session)
     // Whoever followed the events of the one before is gone with it.
@@ -56,7 +56,7 @@ public final class Datapath {
     attachments.dropStrangers()
   }
 
-  private static func make(_ path: String, _ session: LinkSession) throws(DatapathError) {
+  static func make(_ path: String, _ session: LinkSession) throws(DatapathError) {
     if try Pins.make(path) { session.onFailure { rmdir(path) } }
   }
 
@@ -119,7 +119,7 @@ public final class Datapath {
     return answer.total
   }
 
-  /// Every pinned link whose cgroup is still there, by name.
+  /// Every link of this process whose cgroup is still there, by name.
   public func programs() throws(DatapathError) -> [AttachedProgram] { try inspector.programs() }
 
   /// How full the hash maps, the tables of the generation in force and the events' ring buffer are, by name.

@@ -27,18 +27,18 @@ public struct MapFill: Sendable, Codable, Hashable {
 /// Asks the kernel what is there, instead of remembering what was done.
 package struct Inspector {
   let object: LoadedObject
-  let pins: Pins
+  let held: HeldLinks
   let root: String
 
   func programs() throws(DatapathError) -> [AttachedProgram] {
     var places: [UInt64: String] = [:]
     if let id = Cgroup.id(root) { places[id] = root }
     var programs: [AttachedProgram] = []
-    for pin in names(in: pins.links) {
-      let path = "\(pins.links)/\(pin)"
-      guard case .alive(_, let report) = try LinkSession.look(path, cgroup: nil) else { continue }
+    for (pin, link) in held.links.sorted(by: { $0.key < $1.key }) {
+      let report = try LinkReport(link.descriptor, pin)
       let name = Pins.parse(pin).name
       switch report.kind {
+      case .cgroup(id: 0, _): continue
       case .cgroup(let id, let type):
         if places[id] == nil { places[id] = Cgroup.find(id, below: try Cgroup.mount()) }
         let type = bpf_attach_type(rawValue: type)
@@ -56,7 +56,7 @@ package struct Inspector {
             linkId: report.id, cgroupId: 0, effective: true))
       case .other(let type):
         throw DatapathError(
-          step: "ask about link", subject: path, code: EPROTO, advice: "the link is of unknown type \(type)")
+          step: "ask about link", subject: pin, code: EPROTO, advice: "the link is of unknown type \(type)")
       }
     }
     return programs

@@ -97,32 +97,37 @@ final class LinkSession {
   }
 
   /// Puts a program at a pinned place: in the existing link where there is one, so that there is no moment
-  /// without. `cgroup` nil: a tracepoint program.
+  /// without. `cgroup` nil: a tracepoint program. Answers the link that runs it now.
+  @discardableResult
   func put(
     _ program: Program, at path: String, cgroup: (Descriptor, String)?, over pinned: Pinned
-  ) throws(DatapathError) {
+  ) throws(DatapathError) -> Descriptor {
     switch pinned {
     case .none:
       let link = try LinkSession.attach(program, cgroup)
       try pin(link, at: path)
+      return link
     case .dead:
       let link = try LinkSession.attach(program, cgroup)
       try replace(link, at: path, old: nil)
+      return link
     case .alive(let old, let report):
       guard case .cgroup = report.kind else {
         // The kernel cannot change a tracepoint link's program: for a moment both run.
         let link = try LinkSession.attach(program, cgroup)
-        return try replace(link, at: path, old: old)
+        try replace(link, at: path, old: old)
+        return link
       }
       // Needs CAP_SYS_ADMIN. Without it a later failure leaves the new program in the link: it enforces as
       // well.
       let before = try? Descriptor.adopt(bpf_prog_get_fd_by_id(report.program), "open program")
       try check(bpf_link_update(old.raw, program.descriptor, nil), "replace the program of", path)
       if let before { onFailure { _ = bpf_link_update(old.raw, before.raw, nil) } }
+      return old
     }
   }
 
-  private static func attach(
+  static func attach(
     _ program: Program, _ cgroup: (Descriptor, String)?
   ) throws(DatapathError) -> Descriptor {
     guard let (directory, path) = cgroup else {
@@ -147,7 +152,7 @@ final class LinkSession {
     onFailure { _ = LinkSession.remove(path) }
   }
 
-  private func replace(_ link: Descriptor, at path: String, old: Descriptor?) throws(DatapathError) {
+  func replace(_ link: Descriptor, at path: String, old: Descriptor?) throws(DatapathError) {
     let aside = path + LinkSession.aside
     unlink(aside)
     try check(bpf_obj_pin(link.raw, aside), "pin", aside)

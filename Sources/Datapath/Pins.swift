@@ -17,9 +17,10 @@ struct Pins {
   }
 
   /// A link's pin; a proxy's carries its number. bpffs allows no dot in a name.
-  func link(_ name: String, proxy: UInt32? = nil) -> String {
-    "\(links)/\(name)" + (proxy.map { "_p\($0)" } ?? "")
-  }
+  func link(_ name: String, proxy: UInt32? = nil) -> String { "\(links)/\(Pins.name(name, proxy: proxy))" }
+
+  /// The last part of its path.
+  static func name(_ name: String, proxy: UInt32? = nil) -> String { name + (proxy.map { "_p\($0)" } ?? "") }
 
   /// What a pin is for: `getsockopt_p3` is getsockopt at proxy 3, `tcp_destroy_sock` has no proxy.
   static func parse(_ pin: String) -> (name: String, proxy: UInt32?) {
@@ -132,5 +133,13 @@ final class Lock {
         step: "lock", subject: directory, code: EAGAIN, advice: "it was just removed: try again")
     }
     descriptor = held
+  }
+
+  /// Whether the directory is the one that is locked.
+  func isOn(_ directory: String) -> Bool {
+    var mine = stat()
+    var there = stat()
+    return fstat(descriptor.raw, &mine) == 0 && stat(directory, &there) == 0 && mine.st_ino == there.st_ino
+      && mine.st_dev == there.st_dev
   }
 }

@@ -20,7 +20,7 @@ extension Command {
         ? JSON.text(status, pretty: true) + "\n"
         : StatusText.text(status, coloured: Output.standard.isColoured))
     let isBehind = status.proxies.contains { $0.acknowledgement != .acknowledged }
-    return status.inForce && !isBehind ? 0 : 1
+    return status.inForce && !isBehind && status.gaps.isEmpty ? 0 : 1
   }
 
   public static let workloads = Command(
@@ -52,7 +52,10 @@ enum StatusText {
 
   static func text(_ status: Status, coloured: Bool) -> String {
     let generation = status.generation == 0 ? "none" : "\(status.generation)"
-    let state = status.inForce ? "in force" : "not as the files say"
+    let missing = status.gaps.filter { !$0.runs }
+    let state =
+      status.inForce
+      ? "in force" : missing.isEmpty ? "not as the files say" : "not in force: \(missing.count) programs missing"
     var rows = [
       ["generation", "\(generation), \(state)" + (status.since.map { ", since \($0)" } ?? "")],
       ["mode", status.audit ? "audit: nothing is refused" : "enforcing"],
@@ -88,6 +91,9 @@ enum StatusText {
     if !status.problems.isEmpty {
       text += "\nproblems\n" + status.problems.map { "  \(Log.oneLine($0.description))\n" }.joined()
     }
+    section(
+      "not as it should be",
+      status.gaps.map { [$0.program, $0.runs ? "runs" : "missing", Log.oneLine($0.why)] }, ["PROGRAM", "STATE", "WHY"])
     section(
       "proxies",
       status.proxies.map {

@@ -19,6 +19,8 @@ final class Node {
   let log: String
   let metrics = "127.0.0.1:9464"
   private(set) var agent: Child?
+  /// Where the agent pins; nil: in the lab's directory.
+  var bpffs: String?
   /// More options for the agent, such as `--audit`.
   var options: [String] = []
 
@@ -55,7 +57,7 @@ final class Node {
 
   private func arguments(_ policies: [String]) -> [String] {
     ["agent"] + policies.flatMap { ["--policies", $0] } + [
-      "--cgroup-root", root, "--bpffs", lab.directory, "--run-dir",
+      "--cgroup-root", root, "--bpffs", bpffs ?? lab.directory, "--run-dir",
       runDirectory, "--metrics", metrics,
     ] + options
   }
