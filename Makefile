@@ -11,6 +11,8 @@ export V CI KEEP FUZZ_SECONDS
 PREFIX ?= /usr/local
 WEIR := .build/release/weir
 BPF_OBJECT := bpf/out/datapath.bpf.o
+# For tests alone: a layout whose sockets' state differs.
+WIDER_OBJECT := bpf/out/wider.bpf.o
 MACHINE := $(shell uname -m)
 BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(MACHINE)))
 
@@ -57,14 +59,16 @@ test-kernels: root-needed build-needs bpf ## boot Debian's kernels in QEMU, run 
 	$(Q)scripts/test-kernels $(KERNELS)
 
 .PHONY: bpf
-bpf: build-needs $(BPF_OBJECT) ## the kernel half alone
+bpf: build-needs $(BPF_OBJECT) $(WIDER_OBJECT) ## the kernel half alone
+
+$(WIDER_OBJECT): BPF_FLAGS := -DWEIR_TEST_WIDER_STATE
 
 # BTF stays in the object, debug sections go: the object is carried in the binary.
-$(BPF_OBJECT): $(wildcard bpf/*.bpf.c bpf/*.h bpf/include/*.h) Makefile
+$(BPF_OBJECT) $(WIDER_OBJECT): $(wildcard bpf/*.bpf.c bpf/*.h bpf/include/*.h) Makefile
 	@echo "BPF    $@"
 	@mkdir -p $(@D)
 	$(Q)clang=$$(scripts/check-toolchain) && \
-	"$$clang" -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wextra -Werror \
+	"$$clang" -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -Wall -Wextra -Werror $(BPF_FLAGS) \
 	  -Ibpf/include -idirafter /usr/include/$(MACHINE)-linux-gnu -c bpf/datapath.bpf.c -o $@ && \
 	objcopy=$$(dirname "$$clang")/llvm-objcopy && { ! [ -x "$$objcopy" ] || "$$objcopy" --strip-debug $@; }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Every map: who writes, who reads, how it empties. Types that cross to user space are in wire.h. */
+/* Every map: who writes, who reads, how it empties. Types that cross to user space are in wire.h.
+ *
+ * What programs write goes on to another layout where name, kind, sizes and the members' names and places are the same:
+ * who changes what a member means renames it. */
 #ifndef WEIR_MAPS_H
 #define WEIR_MAPS_H
 
@@ -72,6 +75,9 @@ enum role {
 };
 
 struct socket_state {
+#ifdef WEIR_TEST_WIDER_STATE /* a layout whose sockets' state cannot be taken over */
+	__u64 wider;
+#endif
 	__u64 owner;           /* cgroup id of the workload or proxy; 0 nobody's */
 	__u64 peer_owner;      /* the same of a local peer */
 	struct weir_addr peer; /* connecting: the destination that was asked for; accepting: the source */

@@ -171,4 +171,30 @@ int revoke_tcp(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+/* After a change of layout that could not take the sockets' state over: what goes through a proxy was judged as somebody's
+ * whom nobody remembers. Ends every connection of a proxy that was begun before. */
+SEC("iter/tcp")
+int forget_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *common = ctx->sk_common;
+	struct socket_state *state;
+	struct weir_workload *row;
+	struct weir_current now;
+	struct sock *sk;
+	__u64 owner;
+
+	sk = common ? (struct sock *)bpf_skc_to_tcp_sock(common) : NULL;
+	if (!sk || !in_force(&now) || sk->__sk_common.skc_state == TCP_STATE_LISTEN)
+		return 0;
+	owner = owner_of(sk, now.generation);
+	row = owner ? row_of(now.generation, owner) : NULL;
+	if (!row || row->kind != WEIR_KIND_PROXY)
+		return 0;
+	state = bpf_sk_storage_get(&sockets, common, 0, 0);
+	if ((state && state->started_ns) || bpf_sock_destroy(common))
+		return 0;
+	bpf_seq_write(ctx->meta->seq, line, sizeof line - 1);
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -138,8 +138,8 @@ extension Agent {
     }
     times.lap(\.compile)
 
-    let kernel: UInt32
-    do { kernel = try datapath.generation() } catch { throw Failure(error) }
+    let (kernel, generation): (UInt32, UInt32)
+    do { (kernel, generation) = (try datapath.generation(), try datapath.nextGeneration()) } catch { throw Failure(error) }
     try numbersFile.save(&numbers)
     // Also if the rest fails: what is in the file must not be given away again.
     self.numbers = numbers
@@ -152,7 +152,6 @@ extension Agent {
       return
     }
 
-    let generation = kernel + 1
     let rollout = try ProxyRollout(
       rules, audit: configuration.audit, generation: generation, runDirectory: configuration.runDirectory)
     var proxies: Set<UInt32> = []

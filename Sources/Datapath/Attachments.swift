@@ -9,45 +9,120 @@ struct Attachments {
   let root: String
   let held = HeldLinks()
 
-  /// Attaches what is not attached, and puts this object's programs into every link that is pinned.
-  func adoptAll(_ session: LinkSession) throws(DatapathError) {
+  /// What is to be done to one link.
+  private struct Step {
+    var hook: Hook
+    var program: Program
+    /// The name of its pin.
+    var pin: String
+    var pinned: LinkSession.Pinned
+    /// Whose directory it is pinned in.
+    var at: Pins
+    var cgroup: (Descriptor, String)?
+
+    var isNew: Bool { if case .alive = pinned { false } else { true } }
+  }
+
+  /// Attaches what is not attached, and puts this object's programs into every link that is pinned, here or by a
+  /// `former` layout, whose links come here: first what is added, then what is replaced, so that there is no moment
+  /// with less. What is left in the former directories is for `dropStrangers` and `retire`.
+  /// `proxies`: cgroups of proxies that get their programs too.
+  func adoptAll(
+    _ session: LinkSession, former: [Pins] = [], proxies: [UInt32: String] = [:], _ steps: Steps
+  ) throws(DatapathError) {
     // A replacement that a kill interrupted.
     for name in names(in: pins.links) where name.hasSuffix(LinkSession.aside) {
       _ = LinkSession.remove("\(pins.links)/\(name)")
     }
+    // Look at everything before touching anything.
+    let plan = try planProxies(former, proxies) + planRoot(former)
+    for step in plan where step.isNew && step.hook.place != .host { try carryOut(step, session, steps) }
+    for step in plan where !step.isNew { try carryOut(step, session, steps) }
+    for step in plan where step.isNew && step.hook.place == .host { try carryOut(step, session, steps) }
+  }
+
+  private func carryOut(_ step: Step, _ session: LinkSession, _ steps: Steps) throws(DatapathError) {
+    let path = pins.link(step.pin)
+    if step.at.number != pins.number {
+      // Here first: where there are links the tables are whole, whichever program is in the link.
+      try session.move(step.at.link(step.pin), to: path)
+      try steps.pass("moved \(step.pin)", session)
+    }
+    let link = try session.put(step.program, at: path, cgroup: step.cgroup, over: step.pinned)
+    try held.keep(
+      link, step.pin, at: step.cgroup.flatMap { cgroup in Cgroup.id(cgroup.1).map { (cgroup.1, $0) } })
+    try steps.pass("put \(step.pin)", session)
+  }
+
+  private func planRoot(_ former: [Pins]) throws(DatapathError) -> [Step] {
     let directory = try Descriptor.directory(root, "open cgroup")
     guard let id = Cgroup.id(root) else {
       throw DatapathError(step: "open cgroup", subject: root, code: ENOENT)
     }
-    // Look at everything before touching anything.
-    var plan: [(hook: Hook, pinned: LinkSession.Pinned)] = []
+    var plan: [Step] = []
     for hook in Hook.at(.root) + Hook.at(.host) {
-      plan.append((hook, try LinkSession.look(pins.link(hook.name), cgroup: hook.place == .root ? id : nil)))
-    }
-    for (hook, pinned) in plan {
+      let (pinned, at) = try look(hook.name, former, cgroup: hook.place == .root ? id : nil)
       guard let program = try program(for: hook) else { continue }
-      let link = try session.put(
-        program, at: pins.link(hook.name), cgroup: hook.place == .root ? (directory, root) : nil, over: pinned
-      )
-      try held.keep(link, hook.name, at: hook.place == .root ? (root, id) : nil)
+      plan.append(
+        Step(
+          hook: hook, program: program, pin: hook.name, pinned: pinned, at: at,
+          cgroup: hook.place == .root ? (directory, root) : nil))
     }
-    try adoptProxies(session)
+    return plan
   }
 
-  /// The links on proxies' cgroups get this object's programs; those whose cgroup is gone go.
-  private func adoptProxies(_ session: LinkSession) throws(DatapathError) {
-    for pin in names(in: pins.links) {
-      let (name, proxy) = Pins.parse(pin)
-      guard proxy != nil, let program = object.programs[name] else { continue }
-      let path = "\(pins.links)/\(pin)"
-      switch try LinkSession.look(path, cgroup: nil) {
-      case .none: continue
-      case .dead: unlink(path)
-      case .alive(let link, let report):
-        try held.keep(session.put(program, at: path, cgroup: nil, over: .alive(link, report)), pin, at: nil)
+  /// The links on proxies' cgroups, and those that are wanted there; those whose cgroup is gone go.
+  private func planProxies(_ former: [Pins], _ wanted: [UInt32: String]) throws(DatapathError) -> [Step] {
+    var plan: [Step] = []
+    var planned: Set<String> = []
+    for (number, path) in wanted.sorted(by: { $0.key < $1.key }) {
+      try Cgroup.checkRoot(path, "use as a proxy's cgroup")
+      let directory = try Descriptor.directory(path, "open cgroup")
+      for hook in Hook.at(.proxy) {
+        let pin = Pins.name(hook.name, proxy: number)
+        var (pinned, at) = try look(pin, former, cgroup: nil)
+        if case .alive(_, let report) = pinned, case .cgroup(let there, _) = report.kind, there != Cgroup.id(path) {
+          (pinned, at) = at.number == pins.number ? (.dead, pins) : (.none, pins)  // it has moved to another cgroup
+        }
+        plan.append(
+          Step(
+            hook: hook, program: try object.program(hook.name), pin: pin, pinned: pinned, at: at,
+            cgroup: (directory, path)))
+        planned.insert(pin)
       }
     }
+    for owner in [pins] + former {
+      for pin in names(in: owner.links) where planned.insert(pin).inserted {
+        let (name, proxy) = Pins.parse(pin)
+        guard proxy != nil, let hook = Hook.at(.proxy).first(where: { $0.name == name }) else { continue }
+        switch try LinkSession.look(owner.link(pin), cgroup: nil) {
+        case .none: continue
+        case .dead: unlink(owner.link(pin))
+        case .alive(let link, let report):
+          plan.append(
+            Step(
+              hook: hook, program: try object.program(name), pin: pin, pinned: .alive(link, report), at: owner))
+        }
+      }
+    }
+    return plan
   }
+
+  /// The link of this name, and whose it is. A tracepoint's cannot be given another program, so another layout's stays.
+  private func look(
+    _ pin: String, _ former: [Pins], cgroup: UInt64?
+  ) throws(DatapathError) -> (LinkSession.Pinned, Pins) {
+    let own = try LinkSession.look(pins.link(pin), cgroup: cgroup)
+    if case .alive = own { return (own, pins) }
+    for other in former {
+      let pinned = try LinkSession.look(other.link(pin), cgroup: cgroup)
+      if case .alive(_, let report) = pinned, case .cgroup = report.kind { return (pinned, other) }
+    }
+    return (own, pins)
+  }
+
+  /// Says what keeps the links of this and the `former` layouts from being adopted.
+  func checkLinks(_ former: [Pins]) throws(DatapathError) { _ = try planRoot(former) }
 
   /// nil where it is one that can be done without and this kernel refuses it.
   private func program(for hook: Hook) throws(DatapathError) -> Program? {
@@ -61,6 +136,20 @@ struct Attachments {
       _ = LinkSession.remove("\(pins.links)/\(pin)")
     }
     for map in names(in: pins.maps) where object.maps[map] == nil { unlink("\(pins.maps)/\(map)") }
+  }
+
+  /// Takes off what is left of layouts whose links came here, and of those that never had any.
+  func retire(_ others: [Pins], _ session: LinkSession, _ steps: Steps) throws(DatapathError) {
+    for other in others {
+      for pin in names(in: other.links) {
+        try check(-LinkSession.remove(other.link(pin)), "unpin", other.link(pin))
+        try steps.pass("removed \(pin)", session)
+      }
+      try steps.pass("removed the links of \(other.number)", session)
+      other.dropMaps()
+      try steps.pass("removed the maps of \(other.number)", session)
+      other.removeDirectories()
+    }
   }
 
   func attach(proxy number: UInt32, cgroup path: String) throws(DatapathError) {

@@ -86,8 +86,7 @@ extension Datapath {
     guard (try? Pins.checkDirectory(pins.root)) != nil else { return }
     _ = try Pins.make(pins.root)
     let fresh = try Lock(pins.root)
-    try pins.refuseOthers()
-    for path in [pins.layout, pins.maps, pins.links] { _ = try Pins.make(path) }
+    for path in [pins.layout, pins.maps, pins.links, pins.notes] { _ = try Pins.make(path) }
     lock = fresh
   }
 }

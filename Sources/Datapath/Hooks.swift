@@ -40,6 +40,9 @@ struct Hook {
       Hook(
         name: "revoke_tcp", place: .demand,
         cost: "open connections that a new generation refuses lose their packets but are not reset"),
+      Hook(
+        name: "forget_tcp", place: .demand,
+        cost: "proxies' connections that another layout forgot lose their packets but are not reset"),
     ]
 
   static func at(_ place: Place) -> [Hook] { all.filter { $0.place == place } }

@@ -30,12 +30,19 @@ package struct Inspector {
   let held: HeldLinks
   let root: String
 
-  func programs() throws(DatapathError) -> [AttachedProgram] {
+  /// `former`: layouts whose programs still enforce.
+  func programs(_ former: [Pins]) throws(DatapathError) -> [AttachedProgram] {
     var places: [UInt64: String] = [:]
     if let id = Cgroup.id(root) { places[id] = root }
     var programs: [AttachedProgram] = []
-    for (pin, link) in held.links.sorted(by: { $0.key < $1.key }) {
-      let report = try LinkReport(link.descriptor, pin)
+    var links: [(String, Descriptor)] = []
+    for (pin, link) in held.links { links.append((pin, link.descriptor)) }
+    for (pins, pin) in former.flatMap({ pins in names(in: pins.links).map { (pins, $0) } }) {
+      guard case .alive(let link, _) = try LinkSession.look(pins.link(pin), cgroup: nil) else { continue }
+      links.append((pin, link))
+    }
+    for (pin, link) in links.sorted(by: { $0.0 < $1.0 }) {
+      let report = try LinkReport(link, pin)
       let name = Pins.parse(pin).name
       switch report.kind {
       case .cgroup(id: 0, _): continue

@@ -127,6 +127,12 @@ final class LinkSession {
     }
   }
 
+  /// A pin's way from another layout's directory, whatever its program.
+  func move(_ from: String, to path: String) throws(DatapathError) {
+    try checkErrno(rename(from, path), "move pin", from)
+    onFailure { _ = rename(path, from) }
+  }
+
   static func attach(
     _ program: Program, _ cgroup: (Descriptor, String)?
   ) throws(DatapathError) -> Descriptor {

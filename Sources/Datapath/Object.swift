@@ -22,14 +22,17 @@ final class LoadedObject {
   /// Every map but the compiler's own sections, by name.
   let maps: [String: Map]
   let templates: [String: Template]
+  /// As declared.
+  let shapes: [String: MapShape]
   /// By function name; without those that this kernel refuses.
   let programs: [String: Program]
   /// Which programs are missing and what that costs.
   let missing: [String]
 
-  private init(raw: OpaquePointer, templates: [String: Template], without: Set<String>) {
+  private init(raw: OpaquePointer, templates: [String: Template], shapes: [String: MapShape], without: Set<String>) {
     self.raw = raw
     self.templates = templates
+    self.shapes = shapes
     var maps: [String: Map] = [:]
     for map in LoadedObject.maps(of: raw) {
       let map = Map(map)
@@ -70,16 +73,17 @@ final class LoadedObject {
     return program
   }
 
-  /// Loads the image, taking each map from `mapDirectory` where it is pinned and pinning it there where it is
-  /// not. A program that can be done without is left out where the kernel refuses it. `constants` are
+  /// Loads the image, taking each map from `pins` where it is pinned and pinning it there where it is not; nil: with
+  /// maps of its own, that nobody else sees. What can be taken over of the `former` layouts is pinned here first.
+  /// A program that can be done without is left out where the kernel refuses it. `constants` are
   /// variables of the BPF source that are set before loading.
   static func load(
-    _ image: UnsafeRawBufferPointer, mapDirectory: String, constants: [String: UInt32]
+    _ image: UnsafeRawBufferPointer, pins: Pins?, former: [Pins] = [], constants: [String: UInt32]
   ) throws(DatapathError) -> LoadedObject {
     var without: Set<String> = []
     while true {
       do {
-        return try attempt(image, mapDirectory, constants, without: without)
+        return try attempt(image, pins, former, constants, without: without)
       } catch {
         guard let name = refusedProgram(error.log), !without.contains(name),
           Hook.all.contains(where: { $0.name == name && $0.cost != nil })
@@ -90,7 +94,7 @@ final class LoadedObject {
   }
 
   private static func attempt(
-    _ image: UnsafeRawBufferPointer, _ mapDirectory: String, _ constants: [String: UInt32],
+    _ image: UnsafeRawBufferPointer, _ pins: Pins?, _ former: [Pins], _ constants: [String: UInt32],
     without: Set<String>
   ) throws(DatapathError) -> LoadedObject {
     LibbpfLog.start()
@@ -113,28 +117,27 @@ final class LoadedObject {
     }
     do {
       try set(constants, in: raw)
-      let templates = try prepare(raw, mapDirectory, without: without)
+      let templates = try prepare(raw, without: without)
+      let shapes = shapes(of: raw)
+      if let pins { try adopt(shapes, raw, pins, former) }
       try check(bpf_object__load(raw), "load")
-      return LoadedObject(raw: raw, templates: templates, without: without)
+      for (name, shape) in shapes { try pins?.setNote(name, shape.members) }
+      return LoadedObject(raw: raw, templates: templates, shapes: shapes, without: without)
     } catch {
       bpf_object__close(raw)
       guard error.step == "load" else { throw error }
       let words = LibbpfLog.take()
       let log = words.joined() + (verifier.baseAddress.map { String(cString: $0) } ?? "")
-      throw refusal(code: error.code, words: words, log: log, mapDirectory: mapDirectory)
+      throw refusal(code: error.code, words: words, log: log, mapDirectory: pins?.maps ?? "")
     }
   }
 
   /// Everything that must be said between opening and loading.
   private static func prepare(
-    _ raw: OpaquePointer, _ mapDirectory: String, without: Set<String>
+    _ raw: OpaquePointer, without: Set<String>
   ) throws(DatapathError) -> [String: Template] {
     var templates: [String: Template] = [:]
-    for map in maps(of: raw) {
-      let name = String(cString: bpf_map__name(map))
-      templates[name] = template(of: map)
-      try check(bpf_map__set_pin_path(map, "\(mapDirectory)/\(name)"), "name the pin of map", name)
-    }
+    for map in maps(of: raw) { templates[String(cString: bpf_map__name(map))] = template(of: map) }
     for name in without {
       guard let program = bpf_object__find_program_by_name(raw, name) else { continue }
       try check(bpf_program__set_autoload(program, false), "leave out program", name)
@@ -183,7 +186,7 @@ final class LoadedObject {
         line.split(separator: "'").first { $0.hasPrefix(mapDirectory) }.map(String.init) ?? mapDirectory
       return DatapathError(
         step: "adopt map", subject: path, code: code,
-        advice: "pinned with another shape by another build of weir: run weir detach first", log: log)
+        advice: otherShape, log: log)
     }
     let subject = refusedProgram(log).map { "program \($0)" } ?? "BPF object"
     let advice = code == EPERM ? Privileges.advice : ""
@@ -202,6 +205,34 @@ final class LoadedObject {
     let parts = line.split(separator: "'", omittingEmptySubsequences: false)
     return parts.count > 2 ? String(parts[1]) : nil
   }
+
+  private static func shapes(of raw: OpaquePointer) -> [String: MapShape] {
+    let btf = bpf_object__btf(raw)
+    var shapes: [String: MapShape] = [:]
+    for map in maps(of: raw) { shapes[String(cString: bpf_map__name(map))] = MapShape(declared: map, in: btf) }
+    return shapes
+  }
+
+  /// Names each map's pin, after what can be taken over was pinned there too.
+  private static func adopt(
+    _ shapes: [String: MapShape], _ raw: OpaquePointer, _ pins: Pins, _ former: [Pins]
+  ) throws(DatapathError) {
+    for map in maps(of: raw) {
+      let name = String(cString: bpf_map__name(map))
+      guard let shape = shapes[name] else { continue }
+      let path = "\(pins.maps)/\(name)"
+      if access(path, F_OK) != 0 {
+        // Of a map that was here once.
+        try pins.setNote(name, nil)
+        if let giver = try Takeover.giver(of: name, shape, former) { try giver.give(to: path) }
+      } else if let noted = pins.note(name), let members = shape.members, noted != members {
+        throw DatapathError(step: "adopt map", subject: path, code: EINVAL, advice: otherShape)
+      }
+      try check(bpf_map__set_pin_path(map, path), "name the pin of map", name)
+    }
+  }
+
+  static let otherShape = "pinned with another shape by another build of weir: run weir detach first"
 
   /// The maps the source declares; not .rodata, .bss and the like, which each loading makes anew.
   private static func maps(of raw: OpaquePointer) -> [OpaquePointer] {

@@ -1,19 +1,26 @@
 import CDatapath
+import CLibbpf
 import CLinux
 import Glibc
 
-/// The directories that hold the pins of one layout: DIR/v1/maps and DIR/v1/links.
+/// The directories that hold the pins of one layout: DIR/v1/maps and DIR/v1/links. Where there are links, the layout's
+/// tables are whole.
 struct Pins {
   /// DIR.
   let root: String
-  /// DIR/v1, where 1 is WEIR_LAYOUT.
+  /// 1.
+  let number: UInt32
+  /// DIR/v1.
   let layout: String
   var maps: String { "\(layout)/maps" }
   var links: String { "\(layout)/links" }
+  /// What else is to be known of the pins, as symbolic links: bpffs holds no other text.
+  var notes: String { "\(layout)/notes" }
 
-  init(_ directory: String) {
+  init(_ directory: String, layout number: UInt32 = UInt32(WEIR_LAYOUT)) {
     root = directory
-    layout = "\(directory)/v\(WEIR_LAYOUT)"
+    self.number = number
+    layout = "\(directory)/v\(number)"
   }
 
   /// A link's pin; a proxy's carries its number. bpffs allows no dot in a name.
@@ -57,22 +64,67 @@ struct Pins {
     }
   }
 
-  /// Refuses to run beside the pins of another version: both would judge, and redirect, every connection.
-  func refuseOthers() throws(DatapathError) {
-    for other in Pins.layouts(in: root) where other != layout {
-      guard !names(in: "\(other)/links").isEmpty else { continue }
-      throw DatapathError(
-        step: "adopt", subject: other, code: EEXIST,
-        advice: "pinned by another version of weir, with another layout: run weir detach first")
+  /// The other layouts in the directory; with links one enforces, without it is what a kill left.
+  func others() -> [Pins] { Pins.layouts(in: root).filter { $0.number != number } }
+
+  var hasLinks: Bool { !names(in: links).isEmpty }
+
+  /// DIR/v1, DIR/v2 and so on, as far as they exist.
+  static func layouts(in directory: String) -> [Pins] {
+    names(in: directory, directories: true).compactMap { name in
+      guard name.hasPrefix("v"), let number = UInt32(name.dropFirst()), name == "v\(number)" else { return nil }
+      return Pins(directory, layout: number)
     }
   }
 
-  /// DIR/v1, DIR/v2 and so on, as far as they exist.
-  static func layouts(in directory: String) -> [String] {
-    names(in: directory, directories: true)
-      .filter { $0.hasPrefix("v") && UInt32($0.dropFirst()) != nil }
-      .map { "\(directory)/\($0)" }
+  /// The generation that the layout's tables are of, which is the first word of `current` in every layout; 0 none.
+  func generation() throws(DatapathError) -> UInt32 {
+    let path = "\(maps)/current"
+    let answer = bpf_obj_get(path)
+    if answer == -ENOENT { return 0 }
+    let descriptor = try Descriptor.adopt(answer, "open pin", path)
+    let map = try Map(descriptor, name: path)
+    guard map.keySize == MemoryLayout<UInt32>.size, map.valueSize >= MemoryLayout<UInt32>.size else { return 0 }
+    var key: UInt32 = 0
+    var value = [UInt8](repeating: 0, count: map.valueSize)
+    try check(bpf_map_lookup_elem(descriptor.raw, &key, &value), "read map", path)
+    return value.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
   }
+
+  /// Whether two pins are of the same map.
+  static func isSame(_ a: String, _ b: String) throws(DatapathError) -> Bool {
+    var ids: [UInt32] = []
+    for path in [a, b] where access(path, F_OK) == 0 {
+      let map = try Descriptor.adopt(bpf_obj_get(path), "open pin", path)
+      var info = bpf_map_info()
+      var size = UInt32(MemoryLayout<bpf_map_info>.size)
+      try check(bpf_obj_get_info_by_fd(map.raw, &info, &size), "ask about map", path)
+      ids.append(info.id)
+    }
+    return ids.count == 2 && ids[0] == ids[1]
+  }
+
+  /// nil where nothing was noted.
+  func note(_ name: String) -> String? {
+    var text = [CChar](repeating: 0, count: 64)
+    let length = readlink("\(notes)/\(name)", &text, text.count)
+    return length < 0 ? nil : String(decoding: text.prefix(length).map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  func setNote(_ name: String, _ text: String?) throws(DatapathError) {
+    if note(name) == text { return }
+    let path = "\(notes)/\(name)"
+    unlink(path)
+    if let text { try checkErrno(symlink(text, path), "note", path) }
+  }
+
+  /// Removes what no link needs any more; what is left is removed at the next start.
+  func dropMaps() {
+    for note in names(in: notes) { unlink("\(notes)/\(note)") }
+    for map in names(in: maps) { unlink("\(maps)/\(map)") }
+  }
+
+  func removeDirectories() { for path in [notes, links, maps, layout] { rmdir(path) } }
 
   /// mkdir(2), root's alone; false where it was there already.
   static func make(_ path: String) throws(DatapathError) -> Bool {
@@ -86,60 +138,22 @@ struct Pins {
   static func removeAll(in directory: String) throws(DatapathError) -> Int {
     var removed = 0
     let layouts = Pins.layouts(in: directory)
-    for kind in ["links", "maps"] {
+    for kind in [\Pins.links, \Pins.maps, \Pins.notes] {
       for layout in layouts {
-        for name in names(in: "\(layout)/\(kind)") {
-          let pin = "\(layout)/\(kind)/\(name)"
-          let code = kind == "links" ? LinkSession.remove(pin) : unlink(pin) == 0 ? 0 : errno
+        for name in names(in: layout[keyPath: kind]) {
+          let pin = "\(layout[keyPath: kind])/\(name)"
+          let code = kind == \Pins.links ? LinkSession.remove(pin) : unlink(pin) == 0 ? 0 : errno
           try check(-code, "unpin", pin)
-          removed += 1
+          if kind != \Pins.notes { removed += 1 }
         }
       }
     }
-    for path in layouts.flatMap({ ["\($0)/links", "\($0)/maps", $0] }) + [directory] {
+    for path in layouts.flatMap({ [$0.notes, $0.links, $0.maps, $0.layout] }) + [directory] {
       // ENOTEMPTY: not ours alone; EBUSY: a mount point.
       if rmdir(path) != 0, ![ENOENT, ENOTEMPTY, EBUSY].contains(errno) {
         throw DatapathError(step: "remove directory", subject: path, code: errno)
       }
     }
     return removed
-  }
-}
-
-/// Keeps a second agent out of a pin directory for as long as it lives: a flock on the directory itself,
-/// which the kernel gives back also after a kill.
-final class Lock {
-  private let descriptor: Descriptor
-
-  init(_ directory: String) throws(DatapathError) {
-    let held = try Descriptor.directory(directory, "open")
-    // One that is going still holds it for a moment: as a process in exit, or in a child between fork and exec.
-    var patience = 10
-    while flock(held.raw, LOCK_EX | LOCK_NB) != 0 {
-      let code = errno
-      guard code == EWOULDBLOCK || code == EINTR, patience > 0 else {
-        throw DatapathError(
-          step: "lock", subject: directory, code: code,
-          advice: code == EWOULDBLOCK ? "another agent holds it" : "")
-      }
-      patience -= 1
-      usleep(20_000)
-    }
-    // Between open and flock a detach may have removed the directory: then the lock is on nothing.
-    var mine = stat()
-    var there = stat()
-    guard fstat(held.raw, &mine) == 0, stat(directory, &there) == 0, mine.st_ino == there.st_ino else {
-      throw DatapathError(
-        step: "lock", subject: directory, code: EAGAIN, advice: "it was just removed: try again")
-    }
-    descriptor = held
-  }
-
-  /// Whether the directory is the one that is locked.
-  func isOn(_ directory: String) -> Bool {
-    var mine = stat()
-    var there = stat()
-    return fstat(descriptor.raw, &mine) == 0 && stat(directory, &there) == 0 && mine.st_ino == there.st_ino
-      && mine.st_dev == there.st_dev
   }
 }

@@ -1,3 +1,4 @@
+import CDatapath
 import CLibbpf
 import Glibc
 import Lab
@@ -11,8 +12,8 @@ import Testing
 /// What is pinned and attached, read beside the datapath under test.
 enum Observed {
   /// Pin name to link id and program id, as the kernel has them.
-  static func links(_ lab: Lab) throws -> [String: LinkReport] {
-    let pins = Pins(lab.directory)
+  static func links(_ lab: Lab, _ layout: UInt32 = UInt32(WEIR_LAYOUT)) throws -> [String: LinkReport] {
+    let pins = Pins(lab.directory, layout: layout)
     var links: [String: LinkReport] = [:]
     for name in names(in: pins.links) {
       guard case .alive(_, let report) = try LinkSession.look("\(pins.links)/\(name)", cgroup: nil) else {

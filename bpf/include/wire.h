@@ -12,7 +12,10 @@
 
 #include <linux/types.h>
 
-#ifndef WEIR_LAYOUT
+/* Swift sees no macro that is defined on the command line alone, so a test build of another layout names another one. */
+#ifdef WEIR_TEST_LAYOUT
+#define WEIR_LAYOUT WEIR_TEST_LAYOUT
+#else
 #define WEIR_LAYOUT 3
 #endif
 
@@ -168,7 +171,8 @@ struct weir_ruling {
 	__u8 pad[2];
 };
 
-/* current: one entry, replaced by one update: the switch. Tables are in slot generation % WEIR_SLOTS. */
+/* current: one entry, replaced by one update: the switch. Tables are in slot generation % WEIR_SLOTS. In every layout
+ * generation comes first: a build of another layout reads it. */
 struct weir_current {
 	__u32 generation; /* 0: none yet, nothing is judged */
 	__u32 audit;      /* 1: everything is judged and reported, nothing refused */
