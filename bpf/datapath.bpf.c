@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Every hook family, one object: they share the maps. */
+/* Every hook family, one object: they share the maps. What an older kernel refuses comes first: all is loaded again
+ * without it, and the verifier takes longest over what comes last. */
+#include "sweep.bpf.c"
+#include "socket.bpf.c"
+#include "proxy.bpf.c"
 #include "connect.bpf.c"
 #include "packet.bpf.c"
-#include "proxy.bpf.c"
-#include "socket.bpf.c"
-#include "sweep.bpf.c"
