@@ -18,6 +18,7 @@ enum Preflight {
     let tree = try cgroups(given.cgroupRoot)
     configuration.cgroupRoot = tree.root
     try Privileges.check(enteringNamespaces: given.enterNamespaces)
+    try types()
     try bpffs(configuration.bpffs)
     try ours(configuration.bpffs, "bpffs", "--bpffs")
     return (configuration, tree)
@@ -72,6 +73,14 @@ enum Preflight {
         "cgroup root \(path): is not a directory below the cgroup2 mount \(mount); make one there")
     }
     return CgroupTree(mount: mount, root: root, own: CgroupTree.own(mount: mount) ?? mount)
+  }
+
+  /// Without the kernel's own types the verifier refuses the functions that the programs share, and nothing says what a
+  /// tracepoint or an iterator hands over.
+  private static func types() throws(Failure) {
+    let path = "/sys/kernel/btf/vmlinux"
+    if Files.exists(path) { return }
+    throw Failure("kernel: no \(path): nothing can be enforced; boot one built with CONFIG_DEBUG_INFO_BTF=y")
   }
 
   private static func bpffs(_ path: String) throws(Failure) {

@@ -86,11 +86,23 @@ final class LoadedObject {
         return try attempt(image, pins, former, constants, without: without)
       } catch {
         guard let name = refusedProgram(error.log), !without.contains(name),
-          Hook.all.contains(where: { $0.name == name && $0.cost != nil })
+          let hook = Hook.all.first(where: { $0.name == name })
         else { throw error }
+        guard hook.cost != nil else { throw essential(error) }
         without.insert(name)
       }
     }
+  }
+
+  /// Says why the start ends here: without this program something would pass that must not.
+  private static func essential(_ refusal: DatapathError) -> DatapathError {
+    guard refusal.code != EPERM else { return refusal }
+    var about = utsname()
+    uname(&about)
+    let release = withUnsafeBytes(of: about.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    var error = refusal
+    error.advice = "Linux \(release) refuses it, and enforcement needs it; boot Linux 6.1 or newer"
+    return error
   }
 
   private static func attempt(

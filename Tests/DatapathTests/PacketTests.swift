@@ -87,9 +87,9 @@ extension Kernel {
         lab.entries.pairs.removeAll { $0.key.subject == 3 && $0.key.peer == 2 }
         try lab.install()
         let answer = try api.ask("send three")
-        #expect(["ECONNRESET", "ECONNABORTED", "EPIPE"].contains(answer), "it said \(answer)")
+        #expect(try lab.ended().contains(answer), "it said \(answer)")
         let quiet = try idle.ask("recv")
-        #expect(["ECONNRESET", "ECONNABORTED", "EOF"].contains(quiet), "it said \(quiet)")
+        #expect(try lab.ended().contains(quiet), "it said \(quiet)")
       }
     }
 
@@ -111,7 +111,7 @@ extension Kernel {
         try lab.install()
         for client in clients {
           let answer = try client.line()
-          #expect(["ECONNRESET", "ECONNABORTED", "EPIPE"].contains(answer), "it said \(answer)")
+          #expect(try lab.ended().contains(answer), "it said \(answer)")
         }
       }
     }

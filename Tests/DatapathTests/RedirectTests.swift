@@ -66,7 +66,7 @@ extension Kernel {
           lab.entries.ports[index].value = ruling
         }
         try lab.datapath().install(lab.entries, generation: try lab.datapath().generation() + 1, audit: false)
-        #expect(try lab.datapath().revoke() > 0)
+        #expect(try (lab.datapath().revoke() > 0) == lab.resets())
         #expect(try batch.ask("send again") != "again")
         #expect(try batch.ask("connect 127.0.0.1 18081") == "ok")
       }

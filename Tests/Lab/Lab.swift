@@ -107,6 +107,14 @@ package final class Lab {
     return next
   }
 
+  /// Whether this kernel can end a connection (bpf_sock_destroy, Linux 6.5); where it cannot, its packets are dropped.
+  package func resets() throws -> Bool { try !datapath().missing.contains { $0.hasPrefix("revoke_tcp ") } }
+
+  /// What a client may hear of a connection that has been ended.
+  package func ended() throws -> [String] {
+    try resets() ? ["ECONNRESET", "ECONNABORTED", "EPIPE", "EOF"] : ["TIMEOUT"]
+  }
+
   // MARK: Places
 
   /// Makes a cgroup below the root (`shop/web`); answers its path.

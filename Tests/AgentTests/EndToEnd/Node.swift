@@ -108,6 +108,9 @@ final class Node {
     try #require(JSON.decode(Status.self, try ask("GET", "/status").body))
   }
 
+  /// Whether this kernel can end a connection; where it cannot, its packets are dropped.
+  func resets() throws -> Bool { try !status().missing.contains { $0.hasPrefix("revoke_tcp ") } }
+
   /// Whether the files were taken, and the status after.
   @discardableResult
   func reload() throws -> (isTaken: Bool, status: Status) {
