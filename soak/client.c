@@ -212,6 +212,20 @@ static void read_targets(char **words)
 	}
 }
 
+/* One connect() to each port, without an exchange: "ok", or the errno's name. */
+int probe(char **words)
+{
+	for (; *words; words++) {
+		struct sockaddr_storage to = loopback(AF_INET, (uint16_t)atoi(*words), 0);
+		int fd = make_socket(AF_INET, SOCK_STREAM, 2000);
+
+		printf("%s%s", connect(fd, (struct sockaddr *)&to, size_of(&to)) ? strerrorname_np(errno) : "ok",
+		       words[1] ? " " : "\n");
+		close_hard(fd);
+	}
+	return 0;
+}
+
 int client(char **words)
 {
 	const char *path = option(words, "log", NULL), *wrong_path = option(words, "wrong", NULL);

@@ -91,7 +91,7 @@ int flood(char **words)
 		fd = make_socket(AF_INET, SOCK_DGRAM, 1000);
 	if (fd < 0 && !strcmp(kind, "syn"))
 		fail("raw socket");
-	for (uint32_t index = 0; !ended && now_ns() - began < (uint64_t)seconds * 1000000000u;) {
+	for (uint32_t index = (uint32_t)(began >> 10); !ended && now_ns() - began < (uint64_t)seconds * 1000000000u;) {
 		for (int i = 0; i < BURST; i++, index++, sent++) {
 			if (!strcmp(kind, "syn"))
 				send_syn(fd, index);

@@ -8,10 +8,13 @@
  *                                                 opens connections, `rate` a second (0: as fast as it goes)
  *       KIND  allowed, egress (EPERM), ingress (EACCES), logged (whatever), and the first three as udp-KIND
  *       long  so many connections stay open and exchange a byte every `period` ms
+ *   load probe PORT...                            one connect() each: "ok", or the errno's name
  *   load hold COUNT PORT... [again=1] [ends=FILE] keeps COUNT connections open and idle, says "open" on standard output;
  *                                                 again: opens one anew as soon as it may
- *   load race ROOT COUNT [parallel=N] [nested=1] allowed=PORT denied=PORT [wrong=FILE] [log=FILE]
+ *   load race ROOT COUNT [from=N] [parallel=N] [nested=1] allowed=PORT denied=PORT udp=PORT [wrong=FILE] [log=FILE]
  *                                                 COUNT processes that connect in their first instruction in a new cgroup
+ *   load churn make|talk|remove ROOT FIRST COUNT allowed=PORT denied=PORT
+ *                                                 cgroups ROOT/wN; talk: one process in each, one connect() to each port
  *   load flood KIND PORT [PORT] [rate=N] [seconds=N]
  *                                                 refused, dead: connect()s that nobody waits for; syn: forged SYNs; udp
  *   load flip FILE PIN COUNT [pause=MS] SET...    COUNT times: FILE becomes the next SET, by rename, and the pinned map
@@ -140,8 +143,8 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(char **words);
 	} verbs[] = {
-		{ "serve", serve }, { "client", client }, { "hold", hold }, { "race", race },
-		{ "flood", flood }, { "flip", flip }, { "generation", generation }, { "up", bring_up },
+		{ "serve", serve }, { "client", client }, { "probe", probe }, { "hold", hold }, { "race", race },
+		{ "churn", churn }, { "flood", flood }, { "flip", flip }, { "generation", generation }, { "up", bring_up },
 	};
 	struct rlimit files = { MAX_FDS, MAX_FDS };
 	struct sigaction on_end = { .sa_handler = end }; /* no SA_RESTART: waiting calls return */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <time.h>
 
 #define MAX_FDS 20000
@@ -29,6 +30,9 @@ int make_socket(int family, int type, int patience);
 /* The next close() sends a reset: no TIME_WAIT. */
 void close_hard(int fd);
 
+/* fork(), the child being born in a cgroup. */
+pid_t clone_into(const char *cgroup);
+
 /* The value of "NAME=VALUE" among the words, or `otherwise`. */
 const char *option(char **words, const char *name, const char *otherwise);
 long number_option(char **words, const char *name, long otherwise);
@@ -47,8 +51,10 @@ struct record {
 
 int serve(char **words);
 int client(char **words);
+int probe(char **words);
 int hold(char **words);
 int race(char **words);
+int churn(char **words);
 int flood(char **words);
 int flip(char **words);
 int generation(char **words);

@@ -8,12 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +26,7 @@ struct result {
 	char what[64];       /* of the first wrong one */
 };
 
-static uint16_t allowed_port, denied_port;
+static uint16_t allowed_port, denied_port, udp_port;
 
 static int attempt(int family, uint16_t port, uint32_t index)
 {
@@ -57,7 +54,8 @@ static int is_denial(int error)
 /* Alternates the two ports until both are judged, then goes on for a while. */
 static void run_race(struct result *result, int held, int datagram)
 {
-	struct sockaddr_storage allowed = loopback(AF_INET, allowed_port, 0), denied = loopback(AF_INET, denied_port, 0);
+	struct sockaddr_storage denied = loopback(AF_INET, denied_port, 0);
+	struct sockaddr_storage answers = loopback(AF_INET, udp_port, 0);
 	uint64_t begin = result->first = now_ns();
 	int got;
 
@@ -85,39 +83,31 @@ static void run_race(struct result *result, int held, int datagram)
 	got = sendto(datagram, "w", 1, 0, (struct sockaddr *)&denied, sizeof(struct sockaddr_in)) < 0 ? errno : 0;
 	if (!is_denial(got))
 		blame(result, "datagram", "denied", got);
-	got = sendto(datagram, "w", 1, 0, (struct sockaddr *)&allowed, sizeof(struct sockaddr_in)) < 0 ? errno : 0;
+	got = sendto(datagram, "w", 1, 0, (struct sockaddr *)&answers, sizeof(struct sockaddr_in)) < 0 ? errno : 0;
 	if (got)
 		blame(result, "datagram", "allowed", got);
 }
 
 /* The process of one race; its result goes into the pipe. */
-static pid_t start_race(const char *root, int number, int nested, int pipe_end)
+static void start_race(const char *root, int number, int nested, int pipe_end)
 {
-	struct clone_args how = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
 	struct result result = { .number = number };
 	int held, datagram;
 	char path[512];
 	pid_t child;
 
-	snprintf(path, sizeof path, "%s/race%d%s", root, number, nested ? "/app" : "");
 	result.made = now_ns();
-	if (nested) {
-		char *slash = strrchr(path, '/');
-
-		*slash = 0;
-		mkdir(path, 0755);
-		*slash = '/';
-	}
+	snprintf(path, sizeof path, "%s/race%d", root, number);
 	if (mkdir(path, 0755))
 		fail(path);
-	how.cgroup = (uint64_t)open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	child = (pid_t)syscall(SYS_clone3, &how, sizeof how);
-	if (child < 0)
-		fail("clone into the cgroup");
-	if (child) {
-		close((int)how.cgroup);
-		return child;
+	if (nested) {
+		strcat(path, "/app");
+		if (mkdir(path, 0755))
+			fail(path);
 	}
+	child = clone_into(path);
+	if (child)
+		return;
 	held = make_socket(AF_INET, SOCK_STREAM, 3000);
 	datagram = make_socket(AF_INET, SOCK_DGRAM, 3000);
 	run_race(&result, held, datagram);
@@ -138,6 +128,7 @@ int race(char **words)
 
 	allowed_port = (uint16_t)number_option(words, "allowed", 0);
 	denied_port = (uint16_t)number_option(words, "denied", 0);
+	udp_port = (uint16_t)number_option(words, "udp", 0);
 	if (count < 1 || !wrong_file || pipe2(ends, O_CLOEXEC))
 		fail("race ROOT COUNT");
 	while (!ended && (next < count || running)) {

@@ -9,9 +9,10 @@
 # The network namespace has no name: it goes with its last process.
 
 cgroup2=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo)
-tree=$cgroup2/weir-soak root=$cgroup2/weir-soak/workloads tools=$cgroup2/weir-soak/tools
-bpffs=/sys/fs/bpf/weir-soak
-home=/run/weir-soak logs=/run/weir-soak/logs node=/run/weir-soak/agent policies=/run/weir-soak/policies
+name=${SOAK_NAME:-weir-soak} # another one for a run beside this one
+tree=$cgroup2/$name root=$cgroup2/$name/workloads tools=$cgroup2/$name/tools
+bpffs=/sys/fs/bpf/$name
+home=/run/$name logs=/run/$name/logs node=/run/$name/agent policies=/run/$name/policies
 opened= agent= part=
 
 die() {

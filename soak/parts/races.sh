@@ -21,13 +21,12 @@ total=0 refused=0 judged=0 wrong=0 longest=0
 for ((from = 0; from < races; from += a_time)); do
   count=$((races - from < a_time ? races - from : a_time))
   # From the agent's own cgroup: who starts a workload is none itself.
-  within "$tools" $load race "$root/soak/races" $count from=$from parallel=5 nested=1 allowed=$always denied=$no_egress \
+  within "$tools" $load race "$root/soak/races" $count from=$from parallel=5 nested=1 allowed=$always denied=$no_egress udp=$udp \
     wrong=$home/wrong log=$home/races >$home/round
   total=$((total + $(field $home/round .races))) refused=$((refused + $(field $home/round .refused)))
   judged=$((judged + $(field $home/round .judged))) wrong=$((wrong + $(field $home/round .wrong)))
   longest=$(field $home/round "[$longest, .longest_ms] | max")
 done
-# An identity in force only after its generation: no verdict before the first switch after the cgroup was made.
 reported=$(scrape | awk '/^weir_refused_total.*reason="unidentified"/ { sum += $NF } END { print sum + 0 }')
 claim "races run, each met by the agent" "$total" "$races" [ "$total" = "$races" ]
 say "attempts before the workload was identified; after" "$refused; $judged"
