@@ -25,8 +25,8 @@ none() { claim "$1" "$2" 0 [ "$2" = 0 ]; }
 at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
 at_most() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a <= b) }'; }
 
-# show_wrong: the first lines of what was wrong.
-show_wrong() { [ ! -s $home/wrong ] || head -n 5 $home/wrong | sed 's/^/    /'; rm -f $home/wrong; }
+# show_wrong [FILE]: the first lines of what was wrong.
+show_wrong() { [ ! -s "${1:-$home/wrong}" ] || head -n 5 "${1:-$home/wrong}" | sed 's/^/    /'; rm -f "${1:-$home/wrong}"; }
 
 # field FILE NAME: of the last line of JSON in a file.
 field() { tail -n 1 "$1" | jq -r "$2"; }

@@ -48,7 +48,7 @@ live() {
   : >$logs/life
   rm -f $home/calls $policies/proxy.yaml
   put policies.yaml $home/fault-1
-  sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$tools" env LD_PRELOAD=$home/fault.so FAULT_LOG=$home/calls FAULT_AT="$at" \
+  sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$seat" env LD_PRELOAD=$home/fault.so FAULT_LOG=$home/calls FAULT_AT="$at" \
     FAULT_CODE="$code" "$weir" agent --policies $policies --cgroup-root "$root" --bpffs $bpffs --run-dir $node \
     --metrics 127.0.0.1:$metrics >>$logs/life 2>&1 &
   agent=$!

@@ -41,14 +41,15 @@ flood() {
   done
 }
 
-# The time that the agent's threads had a CPU, in ns.
-agent_ns() { [ -z "$agent" ] && echo 0 || awk '{ sum += $1 } END { printf "%.0f\n", sum }' /proc/"$agent"/task/*/schedstat; }
+# The time that the flood itself had a CPU.
+flood_us() { awk '$1 == "usage_usec" { print $2 }' "$root/soak/attacker/cpu.stat"; }
 
 # measure STATE ROUND: connections a second that client gets through.
 measure() {
   rm -f $logs/victim
   : >$logs/victim
-  within "$root/soak/client" taskset -c "$near" $load client rate=0 threads=2 seconds=$measured allowed=$always wrong=$home/wrong >$logs/victim
+  within "$root/soak/client" taskset -c "$near" $load client rate=0 threads=2 seconds=$measured allowed=$always \
+    wrong=$home/wrong-${1%%-*} >$logs/victim
   echo "$1 $2 $(field $logs/victim .established) $(field $logs/victim .wrong)" >>$home/rates
 }
 
@@ -57,13 +58,14 @@ for round in $(seq "$rounds"); do
     without_weir
     if [ $state = with ]; then start_agent; sleep 0.3; fi
     for beside in $(shuf -e quiet together apart); do
-      spent=$(agent_ns)
+      spent=$(agent_us) flooded=$(flood_us)
       [ $beside = quiet ] || flood $((measured + 1)) "$([ $beside = together ] && echo "$near" || echo "$far")"
       [ $beside = quiet ] || sleep 0.3
       measure $state-$beside "$round"
-      echo "$state-$beside $((($(agent_ns) - spent) / 1000000))" >>$home/agent-ms
+      echo "$state-$beside $((($(agent_us) - spent) / 1000))" >>$home/agent-ms
       if [ $beside != quiet ]; then
         for flooder in "${flooders[@]}"; do await 10 "the flood to end" gone "$flooder"; done
+        echo "$state-$beside $((($(flood_us) - flooded) / 1000))" >>$home/flood-ms
         for kind in refused dead syn udp; do echo "$state $(field $logs/flood-$kind .sent) $(field $logs/flood-$kind .failed)"; done >>$home/floods
       fi
     done
@@ -95,17 +97,22 @@ median() { awk -v s="$1" -v t="$measured" '$1 == s { print $3 / t }' $home/rates
 say "sent in all, with weir; without; of them failed at once" "$(awk '{ n[$1] += $2; f[$1] += $3 }
   END { printf "%d, %d; %d, %d", n["with"], n["without"], f["with"], f["without"] }' $home/floods)"
 say "connections a second, nothing beside, with weir; without" "$(median with-quiet); $(median without-quiet)"
+say "  ratio of the two" "$(ratio with-quiet without-quiet)"
 for beside in together apart; do
   text="beside a flood on a CPU of its own"
   [ $beside = apart ] || text="beside a flood on the same CPU"
   say "connections a second $text, with weir; without" "$(median with-$beside); $(median without-$beside)"
+  say "  ratio of the two" "$(ratio with-$beside without-$beside)"
   say "  kept of the quiet rate, with weir; without" "$(ratio with-$beside with-quiet); $(ratio without-$beside without-quiet)"
+  say "  milliseconds of CPU that the flood used, with weir; without" "$(for state in with without; do
+    awk -v s=$state-$beside '$1 == s { print $2 }' $home/flood-ms | spread | cut -d ' ' -f 1; done | paste -sd ';')"
   say "  milliseconds of CPU of the agent meanwhile" "$(awk -v s=with-$beside '$1 == s { print $2 }' $home/agent-ms | spread | cut -d ' ' -f 1)"
   kept=$(ratio with-$beside with-quiet without-$beside without-quiet)
   claim "kept $text, over what is kept without weir" "$kept" "at least 0.95" at_least "$kept" 0.95
 done
-none "wrong verdicts of the other workload" "$(awk '{ n += $4 } END { print n + 0 }' $home/rates)"
-show_wrong
+say "connections of the other workload that failed without weir" "$(awk '/^without/ { n += $4 } END { print n + 0 }' $home/rates)"
+none "wrong verdicts of the other workload" "$(awk '/^with-/ { n += $4 } END { print n + 0 }' $home/rates)"
+show_wrong $home/wrong-with
 silent=$(awk '$1 > 0 && $2 == 0' $home/fills | wc -l)
 say "rounds after which a map was full: which, and what weir_lost_total said" "$(awk '$1 > 0 { print $3, $2 }' $home/fills | sort | tail -n 1 | grep . || echo none)"
 none "floods after which a map was full and no counter said so" "$silent"

@@ -24,7 +24,7 @@ start_server $all_ports ends=$home/server-ends ends-of=$held
 start_agent
 spawn "$root/soak/client" held $load hold "$connections" $held ends=$home/held-ends
 holder=$spawned
-await 60 "$connections connections" grep -q open $logs/held
+await 60 "$connections connections" grep -sq open $logs/held
 # A few that each set forbids an eighth of.
 spawn "$root/soak/client" changing $load hold 64 $ingress_ports again=1 ends=$home/changing-ends
 changing=$spawned
@@ -34,9 +34,11 @@ spawn "$root/soak/client" client $load client rate=${RATE:-6000} long=200 long-p
   "${logged[@]}"
 client=$spawned
 sleep 1
+spent=$(agent_us)
 within "$tools" $load flip $policies/policies.yaml "$(current_pin)" "$generations" pause=10 "${sets[@]}" >$home/switches ||
   die "a change did not come into force"
 sleep 1
+spent=$((($(agent_us) - spent) / generations))
 finish "$client"
 finish "$changing"
 finish "$holder"
@@ -44,6 +46,7 @@ in_force=$(ask | jq .inForce)
 "$soak/check.py" $egress_first $ingress_first $home/switches $home/records $home/changing-ends >$home/checked
 
 say "file to switch: median, p99, longest" "$(field $home/checked '"\(.switch_ms | join(", ")) ms"')"
+say "time that the agent had a CPU, a generation" "$(awk -v us=$spent 'BEGIN { printf "%.1f ms", us / 1000 }')"
 claim "TCP connect()s a second; established" "$(field $logs/client '"\(.connects_a_second); \(.established)"')" "at least 5000" \
   at_least "$(field $logs/client .connects_a_second)" 5000
 none "wrong verdicts where no set changes anything" "$(field $logs/client .wrong)"
@@ -69,17 +72,21 @@ policy "$always $held $no_ingress" "$always $held $no_egress" >$home/set-with
 for round in $(seq "$rounds"); do
   within "$tools" $load flip $policies/policies.yaml "$(current_pin)" 1 pause=0 $home/set-with $home/set-without >/dev/null
   rm -f $logs/held $home/held-ends
+  : >$logs/held
   : >$home/server-ends
   spawn "$root/soak/client" held $load hold "$connections" $held ends=$home/held-ends
-  await 60 "$connections connections" grep -q open $logs/held
+  await 60 "$connections connections" grep -sq open $logs/held
+  spent=$(agent_us)
   within "$tools" $load flip $policies/policies.yaml "$(current_pin)" 1 pause=0 $home/set-without $home/set-with >$home/switch
   await 30 "all connections to be gone" gone "$spawned"
   sleep 0.2
+  echo $((($(agent_us) - spent) / 1000)) >>$home/spent
   # Both ends, from the last moment at which the kernel still had the generation before.
   read -r _ _ _ _ before _ <$home/switch
   awk -v t="$before" '$1 == "end" { printf "%.1f\n", ($3 - t) / 1e6 }' $home/held-ends >>$home/client-gone
   awk -v t="$before" -v port=$held '$2 == port && $1 > t { printf "%.1f\n", ($1 - t) / 1e6 }' $home/server-ends >>$home/server-gone
 done
+say "time that the agent had a CPU for it: median, p99, longest" "$(spread <$home/spent | awk '{ printf "%d, %d, %d ms", $1, $2, $3 }')"
 for end in client server; do
   read -r median tail most < <(spread <$home/$end-gone)
   claim "$connections forbidden at once, $rounds times: gone at the $end's end ($(wc -l <$home/$end-gone)), longest" "$most ms" "100 ms" \

@@ -3,14 +3,15 @@
 # Where the soak lives while it runs, and how everything of it goes away again. Sourced by run.
 # Everything has the one name weir-soak, so that a run finds what a killed one left:
 #   CGROUP2/weir-soak/workloads   the agent's cgroup root: what is judged
-#   CGROUP2/weir-soak/tools       the agent and what else must not be judged
+#   CGROUP2/weir-soak/agent       the agent
+#   CGROUP2/weir-soak/tools       what else must not be judged
 #   /sys/fs/bpf/weir-soak         pinned programs and maps
 #   /run/weir-soak                policies, logs, results, the owner's process id
 # The network namespace has no name: it goes with its last process.
 
 cgroup2=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo)
 name=${SOAK_NAME:-weir-soak} # another one for a run beside this one
-tree=$cgroup2/$name root=$cgroup2/$name/workloads tools=$cgroup2/$name/tools
+tree=$cgroup2/$name root=$cgroup2/$name/workloads tools=$cgroup2/$name/tools seat=$cgroup2/$name/agent
 bpffs=/sys/fs/bpf/$name
 home=/run/$name logs=/run/$name/logs node=/run/$name/agent policies=/run/$name/policies
 opened= agent= part=
@@ -61,7 +62,7 @@ finish() {
 
 # launch [BINARY]: starts an agent and does not wait for it.
 launch() {
-  spawn "$tools" agent "${launcher[@]}" "${1:-$weir}" agent --policies $policies --cgroup-root "$root" --bpffs $bpffs \
+  spawn "$seat" agent "${launcher[@]}" "${1:-$weir}" agent --policies $policies --cgroup-root "$root" --bpffs $bpffs \
     --run-dir $node --metrics 127.0.0.1:$metrics
   agent=$spawned
 }
@@ -93,11 +94,14 @@ reload() { curl -sf -o /dev/null --noproxy '*' --unix-socket $node/weir.sock -X 
 current_pin() { ls -d $bpffs/v*/maps/current 2>/dev/null | tail -n 1; }
 scrape() { curl -sf --noproxy '*' http://127.0.0.1:$metrics/metrics; }
 
+# The time that the agent had a CPU, in us, also what threads used that have ended.
+agent_us() { awk '$1 == "usage_usec" { print $2 }' "$seat/cpu.stat"; }
+
 # start_server PORT...: on every port of the soak, in the workload server.
 start_server() {
   spawn "$root/soak/server" server $load serve "$@"
   server=$spawned
-  await 5 "the server" grep -q listening $logs/server
+  await 5 "the server" grep -sq listening $logs/server
 }
 
 # empty: between two parts nothing of the first is left.
@@ -137,7 +141,7 @@ move_in() {
   opened=yes
   mkdir -p $home $logs $node $policies
   echo "$$ $(start_time $$)" >$home/owner
-  mkdir "$tree" "$root" "$tools"
+  mkdir "$tree" "$root" "$tools" "$seat"
 }
 
 move_out() {
@@ -146,6 +150,7 @@ move_out() {
   [ -n "$opened" ] || exit $status
   [ $status = 0 ] || tail -n 30 $logs/*.err >&2 2>/dev/null || true
   summary || status=1
+  [ -z "${SOAK_KEEP:-}" ] || cp -r $home "$SOAK_KEEP"
   close
   if [ -n "$(ls -d "$tree" $bpffs $home 2>/dev/null)" ]; then
     echo "soak: could not remove $(ls -d "$tree" $bpffs $home 2>/dev/null | tr '\n' ' ')" >&2
