@@ -19,10 +19,11 @@ static const struct kind {
 	const char *name;
 	int type;
 	int expected; /* errno of connect(), of the first send() for a datagram; -1 whatever comes */
+	int only_v4;
 } kinds[] = {
-	{ "allowed", SOCK_STREAM, 0 }, { "egress", SOCK_STREAM, EPERM }, { "ingress", SOCK_STREAM, EACCES },
-	{ "logged", SOCK_STREAM, -1 },
-	{ "udp-allowed", SOCK_DGRAM, 0 }, { "udp-egress", SOCK_DGRAM, EPERM }, { "udp-ingress", SOCK_DGRAM, EACCES },
+	{ "allowed", SOCK_STREAM, 0, 0 }, { "egress", SOCK_STREAM, EPERM, 0 }, { "ingress", SOCK_STREAM, EACCES, 0 },
+	{ "ingress4", SOCK_STREAM, EACCES, 1 }, { "logged", SOCK_STREAM, -1, 0 },
+	{ "udp-allowed", SOCK_DGRAM, 0, 0 }, { "udp-egress", SOCK_DGRAM, EPERM, 0 },
 };
 
 static struct target {
@@ -72,7 +73,7 @@ static int exchange(int fd)
 
 static void try_one(struct target *target, uint32_t index)
 {
-	int family = index % 4 == 3 ? AF_INET6 : AF_INET, type = target->kind->type;
+	int family = index % 4 == 3 && !target->kind->only_v4 ? AF_INET6 : AF_INET, type = target->kind->type;
 	struct sockaddr_storage to = loopback(family, target->port, type == SOCK_DGRAM ? 0 : index);
 	int fd = make_socket(family, type, PATIENCE), wrong, got;
 	struct record seen = { .begin = now_ns(), .port = target->port, .family = family == AF_INET ? 4 : 6 };

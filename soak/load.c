@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs; a word NAME=VALUE is an option and may stand anywhere.
+ * at=IPV4/IPV6 is where the other side is, for all verbs, instead of loopback; from=IPV4/IPV6 is where this side is.
  *
  *   load serve PORT... [udp=PORT] [ends=FILE ends-of=PORT]
  *                                                 answers each byte with itself on loopback, IPv4 and IPv6, until SIGTERM;
  *                                                 FILE: when each connection to that port ended
  *   load client KIND=PORT... [rate=N] [threads=N] [seconds=N] [long=N] [long-port=PORT] [period=MS] [log=FILE] [wrong=FILE]
  *                                                 opens connections, `rate` a second (0: as fast as it goes)
- *       KIND  allowed, egress (EPERM), ingress (EACCES), logged (whatever), and the first three as udp-KIND
+ *       KIND  allowed, egress (EPERM), ingress (EACCES), ingress4 (without IPv6), logged (whatever), udp-allowed, udp-egress
  *       long  so many connections stay open and exchange a byte every `period` ms
  *   load probe PORT...                            one connect() each: "ok", or the errno's name
  *   load hold COUNT PORT... [again=1] [ends=FILE] keeps COUNT connections open and idle, says "open" on standard output;
  *                                                 again: opens one anew as soon as it may
- *   load race ROOT COUNT [from=N] [parallel=N] [nested=1] allowed=PORT denied=PORT udp=PORT [wrong=FILE] [log=FILE]
+ *   load race ROOT COUNT [first=N] [parallel=N] [nested=1] allowed=PORT denied=PORT udp=PORT [wrong=FILE] [log=FILE]
  *                                                 COUNT processes that connect in their first instruction in a new cgroup
  *   load churn make|talk|remove ROOT FIRST COUNT allowed=PORT denied=PORT
  *                                                 cgroups ROOT/wN; talk: one process in each, one connect() to each port
@@ -59,22 +60,41 @@ void fail(const char *what)
 	exit(2);
 }
 
+static const char *at, *from; /* "IPV4/IPV6" of a neighbour, and of this side */
+
+/* The address of a "IPV4/IPV6". */
+static void read_ends(const char *both, struct sockaddr_storage *address)
+{
+	char four[32] = { 0 };
+	const char *slash = strchr(both, '/');
+
+	if (!slash || slash - both >= (long)sizeof four)
+		fail("at=IPV4/IPV6");
+	memcpy(four, both, (size_t)(slash - both));
+	if (address->ss_family == AF_INET)
+		inet_pton(AF_INET, four, &((struct sockaddr_in *)address)->sin_addr);
+	else
+		inet_pton(AF_INET6, slash + 1, &((struct sockaddr_in6 *)address)->sin6_addr);
+}
+
 struct sockaddr_storage loopback(int family, uint16_t port, uint32_t index)
 {
-	struct sockaddr_storage at = { .ss_family = (sa_family_t)family };
+	struct sockaddr_storage to = { .ss_family = (sa_family_t)family };
 
 	if (family == AF_INET) {
-		struct sockaddr_in *four = (struct sockaddr_in *)&at;
+		struct sockaddr_in *four = (struct sockaddr_in *)&to;
 
 		four->sin_port = htons(port);
 		four->sin_addr.s_addr = htonl(0x7f000001u + (index % 200) + ((index / 200 % 200) << 8));
 	} else {
-		struct sockaddr_in6 *six = (struct sockaddr_in6 *)&at;
+		struct sockaddr_in6 *six = (struct sockaddr_in6 *)&to;
 
 		six->sin6_port = htons(port);
 		six->sin6_addr = in6addr_loopback;
 	}
-	return at;
+	if (at)
+		read_ends(at, &to);
+	return to;
 }
 
 socklen_t size_of(const struct sockaddr_storage *at)
@@ -93,6 +113,14 @@ int make_socket(int family, int type, int patience)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
+	if (from) {
+		struct sockaddr_storage own = { .ss_family = (sa_family_t)family };
+
+		read_ends(from, &own);
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+		if (bind(fd, (struct sockaddr *)&own, size_of(&own)))
+			fail(from);
+	}
 	return fd;
 }
 
@@ -155,6 +183,8 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &on_end, NULL);
 	sigaction(SIGINT, &on_end, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	at = option(argv + 1, "at", NULL);
+	from = option(argv + 1, "from", NULL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
 		if (!strcmp(argv[1], verbs[i].name))

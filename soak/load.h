@@ -21,7 +21,7 @@ uint64_t now_ns(void);
 void sleep_until(uint64_t at);
 __attribute__((noreturn)) void fail(const char *what);
 
-/* An address of loopback: 127.a.b.c for an `index`, or ::1. Many, so that ports in TIME_WAIT do not run out. */
+/* An address of loopback: 127.a.b.c for an `index`, or ::1. Many, so that ports in TIME_WAIT do not run out. With at=, that. */
 struct sockaddr_storage loopback(int family, uint16_t port, uint32_t index);
 socklen_t size_of(const struct sockaddr_storage *at);
 

@@ -120,7 +120,7 @@ int race(char **words)
 {
 	const char *wrong_path = option(words, "wrong", NULL), *log_path = option(words, "log", NULL);
 	FILE *wrong_file = wrong_path ? fopen(wrong_path, "ae") : stderr, *log = log_path ? fopen(log_path, "ae") : NULL;
-	long from = number_option(words, "from", 0), parallel = number_option(words, "parallel", 10);
+	long from = number_option(words, "first", 0), parallel = number_option(words, "parallel", 10);
 	long nested = number_option(words, "nested", 0), count = words[0] && words[1] ? atol(words[1]) : 0;
 	unsigned long long refused = 0, judged = 0, wrong = 0, races = 0, at_once = 0, longest = 0;
 	long running = 0, next = 0;

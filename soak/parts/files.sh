@@ -12,13 +12,13 @@ ingress_first=7020 # the same in server's ingress
 all_ports="$always $no_egress $no_ingress $held $(seq -s ' ' $egress_first $((egress_first + 7))) $(
   seq -s ' ' $ingress_first $((ingress_first + 7)))"
 
-# workload NAME [CGROUP [APP]]: a Workload, in the cgroup soak/NAME.
+# workload NAME [CGROUP [APP [ADDRESSES]]]: a Workload, in the cgroup soak/NAME.
 workload() {
   cat <<END
 apiVersion: weir.dev/v1alpha1
 kind: Workload
 metadata: {name: $1, namespace: soak, labels: {app: ${3:-$1}}}
-spec: {cgroup: ${2:-soak/$1}, serviceAccountName: ${3:-$1}}
+spec: {cgroup: ${2:-soak/$1}, serviceAccountName: ${3:-$1}${4:+, addresses: $4}}
 ---
 END
 }

@@ -97,9 +97,10 @@ scrape() { curl -sf --noproxy '*' http://127.0.0.1:$metrics/metrics; }
 # The time that the agent had a CPU, in us, also what threads used that have ended.
 agent_us() { awk '$1 == "usage_usec" { print $2 }' "$seat/cpu.stat"; }
 
+server_in=() server_ends='' # see across.sh
 # start_server PORT...: on every port of the soak, in the workload server.
 start_server() {
-  spawn "$root/soak/server" server $load serve "$@"
+  spawn "$root/soak/server" server "${server_in[@]}" $load serve $server_ends "$@"
   server=$spawned
   await 5 "the server" grep -sq listening $logs/server
 }

@@ -2,9 +2,9 @@
 # shellcheck shell=bash
 # Kills and upgrades of the agent under load: nothing gets through, nothing breaks, nothing is left. Sourced by run.
 
-part=kills
+part=${across:-kills} # the part `across` is this one, with a server in another network namespace
 kills=${KILLS:-$(scaled 200)} upgrades=${UPGRADES:-$(scaled 50)}
-title "Kills: $kills times SIGKILL at a random moment and a start at once, then $upgrades upgrades, under load"
+title "Kills${across:+, across two network namespaces}: $kills times SIGKILL at a random moment and a start at once, then $upgrades upgrades, under load"
 
 # objects: what the kernel holds of weir, in one line of JSON; strays are held by nobody.
 objects() { "$soak/objects.py" $bpffs --after $home/objects-before; }
@@ -22,6 +22,7 @@ sockets() { awk '/^TCP:/ { print $3 }' /proc/net/sockstat; }
 
 "$soak/objects.py" $bpffs --all >$home/objects-before
 basic_files
+[ -z "${across:-}" ] || second_namespace
 sockets_before=$(sockets)
 for _ in {1..5}; do # the tables of the last four generations are kept
   start_agent
@@ -32,8 +33,8 @@ counts_before=$(counts)
 start_agent
 generation_before=$(generation)
 start_server $all_ports udp=$udp
-spawn "$root/soak/client" client $load client rate=${RATE:-7000} long=200 long-port=$always wrong=$home/wrong \
-  allowed=$always egress=$no_egress allowed=$always ingress=$no_ingress allowed=$always udp-allowed=$udp allowed=$always \
+spawn "$root/soak/client" client $load client ${client_ends:-} rate=${RATE:-8000} threads=8 long=200 long-port=$always wrong=$home/wrong \
+  allowed=$always egress=$no_egress allowed=$always ${ingress_kind:-ingress}=$no_ingress allowed=$always udp-allowed=$udp allowed=$always \
   allowed=$held allowed=$always udp-egress=$no_egress
 client=$spawned
 sleep 1

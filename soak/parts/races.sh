@@ -21,7 +21,7 @@ total=0 refused=0 judged=0 wrong=0 longest=0
 for ((from = 0; from < races; from += a_time)); do
   count=$((races - from < a_time ? races - from : a_time))
   # From the agent's own cgroup: who starts a workload is none itself.
-  within "$tools" $load race "$root/soak/races" $count from=$from parallel=5 nested=1 allowed=$always denied=$no_egress udp=$udp \
+  within "$tools" $load race "$root/soak/races" $count first=$from parallel=5 nested=1 allowed=$always denied=$no_egress udp=$udp \
     wrong=$home/wrong log=$home/races >$home/round
   total=$((total + $(field $home/round .races))) refused=$((refused + $(field $home/round .refused)))
   judged=$((judged + $(field $home/round .judged))) wrong=$((wrong + $(field $home/round .wrong)))
