@@ -96,13 +96,17 @@ struct CheckReport: Codable {
   private static func compileError(_ set: PolicySet) -> CompileError? {
     var presence = Presence()
     var id: UInt64 = 0
-    for endpoint in set.endpoints.values where endpoint.cgroup != nil {
+    for endpoint in set.endpoints.values where endpoint.isWorkload {
       id += 1
       presence.workloads[endpoint.name] = id
     }
     for name in set.proxies.keys {
       id += 1
       presence.proxies[name] = id
+    }
+    for name in set.subtrees.keys {
+      id += 1
+      presence.subtrees[name] = id
     }
     var numbers = Numbers()
     do {

@@ -102,10 +102,18 @@ extension Compilation {
   mutating func writeSubtrees() {
     for (name, cgroup) in presence.subtrees.sorted(by: { $0.key < $1.key }) {
       guard let subtree = set.subtrees[name] else { continue }
-      let admits = (subtree.unidentified ?? (set.couldSelectAnybody ? .refuse : .allow)) == .allow
+      let admits = set.answer(toUnidentifiedIn: subtree) == .allow
       let entry = weir_workload(
         workload: 0, identity: 0, class_: 0, target: 0, kind: UInt8(WEIR_KIND_SUBTREE.rawValue), proxy: 0,
         flags: subtree.flags | (admits ? UInt8(WEIR_FLAG_ADMIT.rawValue) : 0), pad: (0, 0, 0))
+      tables.workloads.append((cgroup, entry))
+    }
+    // A Pod on the host's network is the node's, whose own processes nobody judges: it is known, and let alone.
+    for (name, cgroup) in presence.workloads.sorted(by: { $0.key < $1.key })
+    where presence.subtreeOf[name] != nil && set.endpoints[name]?.hostNetwork == true {
+      let entry = weir_workload(
+        workload: 0, identity: 0, class_: 0, target: 0, kind: UInt8(WEIR_KIND_SUBTREE.rawValue), proxy: 0,
+        flags: UInt8(WEIR_FLAG_ADMIT.rawValue), pad: (0, 0, 0))
       tables.workloads.append((cgroup, entry))
     }
   }

@@ -1,7 +1,7 @@
 import CDatapath
 
 /// What the node knows beside the files: which workloads and proxies are here, by the id of their cgroup.
-public struct Presence: Sendable {
+public struct Presence: Equatable, Sendable {
   public var workloads: [Name: UInt64]
   public var proxies: [Name: UInt64]
   /// Of the Subtrees, by name.

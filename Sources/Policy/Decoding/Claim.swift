@@ -6,6 +6,7 @@ enum Object {
   case service(Service)
   case slice(EndpointSlice)
   case proxy(Proxy)
+  case subtree(Subtree)
   case networkPolicy(NetworkPolicy)
   case adminPolicy(AdminPolicy)
   case authorizationPolicy(AuthorizationPolicy)
@@ -19,6 +20,10 @@ struct Claim: Sendable {
     /// A kind's name. Workloads and Pods share the kind `endpoint`: policies select them alike.
     case name(kind: String, Name)
     case cgroup(String)
+    /// A systemd unit.
+    case unit(String)
+    /// What a Pod's cgroup is called by.
+    case uid(String)
     case address(IPAddress)
     /// Nodes among themselves: pods on the host's network and Workloads have their node's address too.
     case nodeAddress(IPAddress)
@@ -38,6 +43,8 @@ struct Claim: Sendable {
       case .name where owner == first.owner:
         "\(owner) is already defined (\(shown(first.place.file)):\(first.place.line):\(first.place.column))"
       case .name: "\(owner) has the name of \(other); a name stands for one endpoint"
+      case .unit(let name): "the unit \(quoted(name)) is already that of \(other)"
+      case .uid(let uid): "the uid \(quoted(uid)) is already that of \(other)"
       case .cgroup(let path): "the cgroup \(quoted(path)) is already that of \(other)"
       case .address(let address), .nodeAddress(let address): "the address \(address) is already that of \(other)"
       }

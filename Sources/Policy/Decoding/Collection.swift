@@ -34,7 +34,7 @@ struct Collection {
     sources = next
     reading.set = set
     reading.files = next.count
-    reading.objects = right.reduce(0) { $0 + $1.objects.inventoryCount + $1.objects.policyCount }
+    reading.objects = right.reduce(0) { $0 + $1.objects.count }
     return reading
   }
 

@@ -80,13 +80,36 @@ extension Decoding {
     let spec = field("spec", of: object) { podSpec($0) } ?? PodSpec()
     let addresses =
       field("status", of: object) { podStatus($0, meta?.title, hostNetwork: spec.hostNetwork) } ?? []
+    let uid = uid(of: object, meta?.title)
     guard let meta else { return }
     add(
       .endpoint(
         Endpoint(
           name: meta.name, labels: meta.labels, addresses: addresses, serviceAccount: spec.serviceAccount,
-          ports: spec.ports, cgroup: nil, hostNetwork: spec.hostNetwork, node: spec.node,
+          ports: spec.ports, cgroup: nil, uid: uid, hostNetwork: spec.hostNetwork, node: spec.node,
           place: meta.place)))
+  }
+
+  /// What the kubelet calls the pod's cgroup by: its uid. A pod from a file has one from the file's hash; what the API
+  /// server shows in its place, the mirror pod, has a uid of its own and that hash as an annotation
+  /// (k8s.io/kubernetes pkg/kubelet/types: ConfigHashAnnotationKey, ConfigMirrorAnnotationKey).
+  private func uid(of object: Fields, _ title: String?) -> String? {
+    func fields(_ node: YAML.Node) -> Fields? {
+      if case .mapping(let entries) = node.value { Fields(node: node, entries: entries) } else { nil }
+    }
+    func read(_ node: YAML.Node) -> String? {
+      guard let uid = string(node, Syntax.uid) else { return nil }
+      if let title { claim(.uid(uid), by: title, at: node) }
+      return uid
+    }
+    return field("metadata", of: object) { node -> String? in
+      guard let meta = fields(node) else { return nil }
+      let hash = field("annotations", of: meta) { node -> String? in
+        guard let annotations = fields(node), annotations["kubernetes.io/config.mirror"] != nil else { return nil }
+        return field("kubernetes.io/config.hash", of: annotations, read)
+      }
+      return hash ?? field("uid", of: meta, read)
+    }
   }
 
   private func podSpec(_ node: YAML.Node) -> PodSpec? {

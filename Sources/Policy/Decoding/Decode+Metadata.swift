@@ -121,6 +121,7 @@ extension Decoding {
     },
     Kind(apiVersions: ["weir.dev/v1alpha1"], name: "Workload") { $0.workload($1) },
     Kind(apiVersions: ["weir.dev/v1alpha1"], name: "Proxy") { $0.proxy($1) },
+    Kind(apiVersions: ["weir.dev/v1alpha1"], name: "Subtree") { $0.subtree($1) },
   ]
 
   private static let understood =

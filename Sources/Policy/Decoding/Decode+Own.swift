@@ -2,7 +2,7 @@ extension Decoding {
   private static let workloadShape = Shape(
     what: "a Workload", read: ["metadata", "spec", "status"], passed: ["apiVersion", "kind"])
   private static let workloadSpecShape = Shape(
-    what: "a Workload's spec", read: ["cgroup", "addresses", "serviceAccountName", "ports"])
+    what: "a Workload's spec", read: ["cgroup", "unit", "addresses", "serviceAccountName", "ports"])
   private static let workloadPortShape = Shape(what: "a Workload's port", read: ["name", "port", "protocol"])
 
   func workload(_ node: YAML.Node) {
@@ -11,21 +11,37 @@ extension Decoding {
     let meta = metadata(of: object, kind: "Workload", family: "endpoint")
     let endpoint = required("spec", of: object) { node -> Endpoint? in
       guard let fields = fields(node, Decoding.workloadSpecShape) else { return nil }
-      let cgroup = required("cgroup", of: fields) { self.cgroup($0, meta?.title) }
+      let home = home(of: fields, meta?.title)
       let addresses = listField("addresses", of: fields, what: "addresses") { ownAddress($0, meta?.title) }
       let account = field("serviceAccountName", of: fields) { string($0, Syntax.dnsSubdomain) }
       var seen: Set<String> = []
       let ports = listField("ports", of: fields, what: "ports") { workloadPort($0, &seen) }
-      guard let meta, let cgroup else { return nil }
+      guard let meta, let home else { return nil }
       return Endpoint(
         name: meta.name, labels: meta.labels, addresses: addresses, serviceAccount: account ?? "default",
-        ports: ports.compactMap { $0 }, cgroup: cgroup, place: meta.place)
+        ports: ports.compactMap { $0 }, cgroup: home.cgroup, unit: home.unit, place: meta.place)
     }
     if let endpoint { add(.endpoint(endpoint)) }
   }
 
-  private func cgroup(_ node: YAML.Node, _ owner: String?) -> String? {
-    guard let path = string(node, Syntax.cgroup) else { return nil }
+  /// One of `cgroup` and `unit`.
+  private func home(of fields: Fields, _ owner: String?) -> (cgroup: String?, unit: String?)? {
+    guard let unit = fields["unit"] else {
+      return required("cgroup", of: fields) { cgroup($0, owner) }.map { ($0, nil) }
+    }
+    if fields["cgroup"] != nil {
+      problem(unit, field: "unit", "expected `cgroup` or `unit`, found both; a unit's cgroup is found by its name")
+      return nil
+    }
+    return field("unit", of: fields) { node -> String? in
+      guard let name = string(node, Syntax.unit) else { return nil }
+      if let owner { claim(.unit(name), by: owner, at: node) }
+      return name
+    }.map { (nil, $0) }
+  }
+
+  func cgroup(_ node: YAML.Node, _ owner: String?, _ rule: (String) -> String? = Syntax.cgroup) -> String? {
+    guard let path = string(node, rule) else { return nil }
     if let owner { claim(.cgroup(path), by: owner, at: node) }
     return path
   }

@@ -6,6 +6,7 @@ struct Objects: Sendable {
   var services: [Service] = []
   var slices: [EndpointSlice] = []
   var proxies: [Proxy] = []
+  var subtrees: [Subtree] = []
   var networkPolicies: [NetworkPolicy] = []
   var adminPolicies: [AdminPolicy] = []
   /// One object may be several policies.
@@ -21,6 +22,8 @@ struct Objects: Sendable {
     networkPolicies.count + adminPolicies.count + ciliumObjects + authorizationPolicies.count
   }
 
+  var count: Int { inventoryCount + policyCount + subtrees.count }
+
   mutating func add(_ object: Object) {
     switch object {
     case .namespace(let namespace): namespaces.append(namespace)
@@ -29,6 +32,7 @@ struct Objects: Sendable {
     case .service(let service): services.append(service)
     case .slice(let slice): slices.append(slice)
     case .proxy(let proxy): proxies.append(proxy)
+    case .subtree(let subtree): subtrees.append(subtree)
     case .networkPolicy(let policy): networkPolicies.append(policy)
     case .adminPolicy(let policy): adminPolicies.append(policy)
     case .ciliumPolicies(let specs):
@@ -93,8 +97,10 @@ extension PolicySet {
     for proxy in objects.proxies { proxies[proxy.name] = proxy }
   }
 
-  /// The policies of these files, in their order, in the place of all that were there.
+  /// The policies and Subtrees of these files, in their order, in the place of all that were there.
   mutating func setPolicies(_ files: [Objects]) {
+    subtrees = [:]
+    for subtree in files.lazy.flatMap(\.subtrees) { subtrees[subtree.name] = subtree }
     networkPolicies = files.flatMap(\.networkPolicies)
     adminPolicies = files.flatMap(\.adminPolicies)
     ciliumPolicies = files.flatMap(\.ciliumPolicies)

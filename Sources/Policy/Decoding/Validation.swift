@@ -76,6 +76,32 @@ enum Syntax {
         + "without empty, `.` or `..` parts"
   }
 
+  /// A cgroup all of whose processes are managed: as above, or `.`, the cgroup root.
+  static func subtree(_ text: String) -> String? {
+    text == "." ? nil : cgroup(text).map { $0 + "; or `.`, the cgroup root itself" }
+  }
+
+  /// What systemd calls a unit that can have processes (systemd.unit(5)). A template has none, and `-.slice` is the
+  /// hierarchy's root.
+  static func unit(_ text: String) -> String? {
+    let kinds = [".service", ".scope", ".slice", ".socket", ".mount", ".swap"]
+    let stem = kinds.first { text.hasSuffix($0) }.map { text.dropLast($0.count) } ?? ""
+    let right =
+      text.utf8.count <= 255 && !stem.isEmpty && stem != "-" && !stem.hasSuffix("@")
+      && stem.utf8.allSatisfy { isAlphanumeric($0) || ":-_.\\@".utf8.contains($0) }
+    return right
+      ? nil
+      : "expected a systemd unit (`nginx.service`, `web@1.service`, `app.slice`) as `systemctl` prints it, "
+        + "no template and not `-.slice`"
+  }
+
+  /// A Pod's uid: opaque, and a part of its cgroup's name.
+  static func uid(_ text: String) -> String? {
+    let bytes = text.utf8
+    return (1...128).contains(bytes.count) && bytes.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+      ? nil : "expected a uid (letters, digits and '-', at most 128 characters)"
+  }
+
   private static func isLabel(_ bytes: Substring.UTF8View, atMost limit: Int) -> Bool {
     guard let first = bytes.first, let last = bytes.last, bytes.count <= limit else { return false }
     return isLowerAlphanumeric(first) && isLowerAlphanumeric(last)

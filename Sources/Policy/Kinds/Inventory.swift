@@ -74,17 +74,21 @@ public struct Endpoint: Equatable, Sendable {
   public var addresses: [IPAddress]
   public var serviceAccount: String
   public var ports: [NamedPort]
-  /// A Workload's cgroup as written: relative to the agent's cgroup root, or absolute within the cgroup2 mount. nil for a Pod.
+  /// A Workload's cgroup as written: relative to the agent's cgroup root, or absolute within the cgroup2 mount. nil for a
+  /// Pod, and where a unit is named.
   public var cgroup: String?
   /// A Workload's systemd unit (`nginx.service`), in place of a cgroup.
   public var unit: String?
-  /// A Pod's metadata.uid, by which its cgroup is found.
+  /// What the kubelet calls a Pod's cgroup by: metadata.uid, or the hash that a mirror pod's annotation has.
   public var uid: String?
   /// A Pod with spec.hostNetwork: Kubernetes gives it the node's address, and NetworkPolicy cannot select it.
   public var hostNetwork: Bool
   /// A Pod's spec.nodeName; nil where it is not scheduled yet, and for a Workload.
   public var node: String?
   public var place: Place
+
+  /// A Workload, and not a Pod.
+  public var isWorkload: Bool { cgroup != nil || unit != nil }
 
   public init(
     name: Name, labels: Labels, addresses: [IPAddress], serviceAccount: String, ports: [NamedPort],

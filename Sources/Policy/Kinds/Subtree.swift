@@ -33,7 +33,12 @@ public struct Subtree: Equatable, Sendable {
 
 extension PolicySet {
   /// Whether a workload that nobody has described yet could be selected: its namespace and labels can be any.
-  var couldSelectAnybody: Bool {
+  private var couldSelectAnybody: Bool {
     !networkPolicies.isEmpty || !authorizationPolicies.isEmpty || !adminPolicies.isEmpty || !ciliumPolicies.isEmpty
+  }
+
+  /// What a process of the Subtree gets that is no workload's yet.
+  public func answer(toUnidentifiedIn subtree: Subtree) -> Subtree.Answer {
+    subtree.unidentified ?? (couldSelectAnybody ? .refuse : .allow)
   }
 }
