@@ -11,6 +11,7 @@ extension Agent {
     [
       "/status": ("GET", { [unowned self] in json(200, status()) }),
       "/workloads": ("GET", { [unowned self] in json(200, workloads()) }),
+      "/enforced": ("GET", { [unowned self] in json(200, enforced()) }),
       "/flows": ("GET", { [unowned self] in follow() }),
       "/reload": (
         "POST",
@@ -50,7 +51,7 @@ extension Agent {
       missing: datapath.missing, programs: programs, gaps: gaps, maps: (try? datapath.maps()) ?? [],
       proxies: proxies(),
       losses: Dictionary(uniqueKeysWithValues: losses.enumerated().map { (Metrics.loss($0), $1) }),
-      refusals: verdicts.lastRefusals(names))
+      refusals: verdicts.lastRefusals(names), subtrees: subtrees(), faults: faults())
   }
 
   private func proxies() -> [Status.ProxyStatus] {
@@ -72,23 +73,6 @@ extension Agent {
           $0.isV4 ? "\(AddressText.of($0)):\(proxy.port)" : "[\(AddressText.of($0))]:\(proxy.port)"
         },
         acknowledgement: acknowledgement, generation: state?.version)
-    }
-  }
-
-  private func workloads() -> [WorkloadStatus] {
-    guard let inForce else { return [] }
-    // A copy: asking for a number must not give one away.
-    var numbers = numbers
-    return inForce.candidate.set.endpoints.values.sorted { $0.name < $1.name }.map { endpoint in
-      let identity = numbers.identity(
-        namespace: endpoint.name.namespace, labels: endpoint.labels, serviceAccount: endpoint.serviceAccount)
-      let id = inForce.presence.workloads[endpoint.name]
-      return WorkloadStatus(
-        name: endpoint.name.description, cgroup: inForce.candidate.located.workloads[endpoint.name],
-        cgroupId: id, present: id != nil, identity: identity, labels: endpoint.labels,
-        serviceAccount: endpoint.serviceAccount, addresses: endpoint.addresses.map(AddressText.of),
-        ports: endpoint.ports.map { "\($0.name)=\($0.port)/\($0.protocol.rawValue)" },
-        place: "\(endpoint.place.file):\(endpoint.place.line)")
     }
   }
 
@@ -121,6 +105,7 @@ extension Agent {
       metrics.connections = try datapath.connections()
       metrics.refusals = try datapath.refusals()
       metrics.losses = try datapath.losses()
+      metrics.faults = try datapath.faults()
       metrics.maps = try datapath.maps()
       metrics.node.programs = try datapath.programs().count
       metrics.node.gaps = findGaps()
@@ -138,16 +123,17 @@ extension Agent {
     metrics.node.filesRejected = Set(problems.map(\.file)).count
     for outcome in Outcome.allCases { metrics.node.reloads[outcome.rawValue] = reloads[outcome] ?? 0 }
     metrics.node.workloads = inForce?.presence.workloads.count ?? 0
+    metrics.node.unidentified = sighting.unidentified.count
     (metrics.node.residentBytes, metrics.node.cpuSeconds) = Agent.ownUse()
     return .whole(status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: metrics.text)
   }
 
   private func objectCounts() -> [String: Int] {
     let set = inForce?.candidate.set ?? PolicySet()
-    let workloads = set.endpoints.values.count { $0.cgroup != nil }
+    let workloads = set.endpoints.values.count(where: \.isWorkload)
     return [
       "Namespace": set.namespaces.count, "Workload": workloads, "Pod": set.endpoints.count - workloads,
-      "Proxy": set.proxies.count, "NetworkPolicy": set.networkPolicies.count,
+      "Proxy": set.proxies.count, "Subtree": set.subtrees.count, "NetworkPolicy": set.networkPolicies.count,
       "AuthorizationPolicy": set.authorizationPolicies.count,
     ]
   }
@@ -162,7 +148,7 @@ extension Agent {
     return (pages * UInt64(getpagesize()), seconds(usage.ru_utime) + seconds(usage.ru_stime))
   }
 
-  private func json(_ status: UInt32, _ value: some Encodable) -> HTTPResponse {
+  func json(_ status: UInt32, _ value: some Encodable) -> HTTPResponse {
     .whole(status: status, type: "application/json", body: JSON.text(value) + "\n")
   }
 }

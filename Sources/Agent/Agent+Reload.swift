@@ -98,7 +98,7 @@ extension Agent {
       set: reading.set, located: located, files: reading.files, objects: reading.objects)
     do {
       let former = inForce?.generation
-      try apply(candidate, presence: CgroupTree.presence(of: located), cause: cause, times: times)
+      try apply(candidate, presence: look(located).presence, cause: cause, times: times)
       if inForce?.generation != former { return .installed }
       // Every file event would say this; it is news only to who asked, or after an error.
       if !wasRight || cause == "SIGHUP" {
@@ -114,9 +114,11 @@ extension Agent {
 
   /// Where the set's cgroups are. Asked again only when the inventory changed.
   private func locate(_ set: PolicySet) -> (located: CgroupTree.Located, problems: [Problem]) {
-    if let (stamp, located) = lastLocated, stamp != 0, stamp == set.inventoryStamp { return (located, []) }
+    if let (stamp, subtrees, located) = lastLocated, stamp != 0, stamp == set.inventoryStamp, subtrees == set.subtrees {
+      return (located, [])
+    }
     let found = tree.locate(set)
-    lastLocated = found.problems.isEmpty ? (set.inventoryStamp, found.located) : nil
+    lastLocated = found.problems.isEmpty ? (set.inventoryStamp, set.subtrees, found.located) : nil
     return found
   }
 

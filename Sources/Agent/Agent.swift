@@ -33,8 +33,10 @@ public final class Agent {
   /// What the last look found, so that it is said once.
   var gaps: [Gap] = []
 
-  /// Of the last set without a misplaced cgroup, by its inventory's stamp.
-  var lastLocated: (stamp: UInt64, located: CgroupTree.Located)?
+  /// Of the last set without a misplaced cgroup, by its inventory's stamp and its Subtrees.
+  var lastLocated: (stamp: UInt64, subtrees: [String: Subtree], located: CgroupTree.Located)?
+  var sighting = Sighting()
+  let cgroups: CgroupWatch
   /// What each file said when it was read last.
   private let library = Library()
   private let watcher: Watcher
@@ -45,12 +47,10 @@ public final class Agent {
   private var ticks = 0
   /// When `failure` came about.
   var failedAt: UInt64 = 0
-  /// The presence that could not be put in force; not tried again until it changes or some time went by.
   private var hostsFailed = false
   private var isTrimDue = false
   private var isSweepDue = false
   private var lastSweep: UInt64 = 0
-  private var failedPresence: (presence: Presence, at: UInt64)?
   /// What it costs not to enter other network namespaces has been said.
   var namespacesNoted = false
   /// Asked for something by somebody who is neither root nor the agent's user.
@@ -66,6 +66,7 @@ public final class Agent {
       loop = try EventLoop()
       signals = try Signals([SIGHUP, SIGTERM, SIGINT])
       watcher = try Watcher()
+      cgroups = try CgroupWatch()
     } catch {
       throw Failure(error)
     }
@@ -78,8 +79,10 @@ public final class Agent {
       close(metrics.descriptor)
       throw error
     }
-    do { datapath = try Datapath(directory: configuration.bpffs, cgroupRoot: configuration.cgroupRoot) } catch
-    {
+    do {
+      datapath = try Datapath(
+        directory: configuration.bpffs, cgroupRoot: configuration.cgroupRoot, failOpen: configuration.failOpen)
+    } catch {
       close(metrics.descriptor)
       close(socket)
       Files.remove(configuration.socket)
@@ -165,7 +168,7 @@ public final class Agent {
   /// A new list of connections' ends is wanted by nobody; the kernel need not report allowed flows then.
   func updateFollowers() {
     do {
-      try datapath.set(followers: UInt32(verdicts.followers.count), failOpen: false)
+      try datapath.set(followers: UInt32(verdicts.followers.count), failOpen: configuration.failOpen)
     } catch {
       log.error("followers-not-set", ["error": Failure(error)])
     }
@@ -176,9 +179,11 @@ public final class Agent {
       api = try HTTPServer(listener: socket, loop: loop, routes: apiRoutes) { [unowned self] in
         strangers.refuse(client: $0, log: log)
       }
+      api?.elsewhere = { [unowned self] in enforced($0) }
       scrape = try HTTPServer(listener: metrics, loop: loop, routes: scrapeRoutes)
       try loop.onReadable(signals.descriptor) { [unowned self] in takeSignals() }
       try loop.onReadable(watcher.descriptor) { [unowned self] in if watcher.drain() { settle() } }
+      try loop.onReadable(cgroups.descriptor) { [unowned self] in takeCgroups() }
       try loop.onReadable(datapath.eventDescriptor) { [unowned self] in takeEvents() }
     } catch {
       throw Failure(error)
@@ -246,7 +251,7 @@ public final class Agent {
     ticks += 1
     followAttachments()
     followHosts()
-    followPresence()
+    followPresence(unidentified: true)
     noteNamespaces()
     // What the kernel or a proxy would not have may go well later: memory was short, a proxy was busy.
     if failure != nil && Clock.monotonic() >= failedAt + 10_000_000_000 { reload("retry") }
@@ -268,29 +273,6 @@ public final class Agent {
     } catch {
       if !hostsFailed { log.error("addresses-not-followed", ["error": Failure(error)]) }
       hostsFailed = true
-    }
-  }
-
-  private func followPresence() {
-    guard let candidate = inForce?.candidate, let former = inForce?.presence else { return }
-    let presence = CgroupTree.presence(of: candidate.located)
-    if presence.workloads == former.workloads && presence.proxies == former.proxies {
-      failedPresence = nil
-      return
-    }
-    let now = Clock.monotonic()
-    if let failed = failedPresence, failed.presence.workloads == presence.workloads,
-      failed.presence.proxies == presence.proxies, now < failed.at + 10_000_000_000
-    {
-      return
-    }
-    do {
-      try apply(candidate, presence: presence, cause: "cgroups")
-      failedPresence = nil
-    } catch {
-      failedPresence = (presence, now)
-      fail(error)
-      log.error("not-in-force", ["cause": "cgroups", "error": error])
     }
   }
 }

@@ -1,12 +1,28 @@
-import Datapath
 import Policy
 
 /// Where the cgroups that files name are on this machine.
 struct CgroupTree {
-  /// The directories of workloads and proxies, absolute; they may not exist yet.
+  /// Where the set's cgroups are, or how they are called where only a look can tell. Directories are absolute; they
+  /// may not exist yet.
   struct Located: Equatable {
+    /// Workloads that name their cgroup.
     var workloads: [Name: String] = [:]
+    /// Workloads that name their unit, by that.
+    var units: [String: Name] = [:]
+    /// Pods, by uid.
+    var pods: [String: Name] = [:]
     var proxies: [Name: String] = [:]
+    /// By the Subtree's name.
+    var subtrees: [String: String] = [:]
+
+    /// The Subtree that a directory is in: the nearest one's name.
+    func subtree(of directory: String) -> String? {
+      var nearest: (name: String, length: Int)?
+      for (name, path) in subtrees where CgroupTree.holds(path, directory) {
+        if path.utf8.count > nearest?.length ?? 0 { nearest = (name, path.utf8.count) }
+      }
+      return nearest?.name
+    }
   }
 
   /// Where cgroup2 is mounted, as in /sys/fs/cgroup.
@@ -16,14 +32,14 @@ struct CgroupTree {
   /// The directory of the agent's own cgroup.
   var own: String
 
-  /// Every workload's and proxy's directory, and what is wrong with those that have none.
+  /// Every named directory, and what is wrong with those that have none.
   func locate(_ set: PolicySet) -> (located: Located, problems: [Problem]) {
     var located = Located()
     var problems: [Problem] = []
     var owners: [String: String] = [:]
-    func place(_ text: String, _ owner: String, _ place: Place) -> String? {
+    func place(_ found: Result<String, Failure>, _ text: String, _ owner: String, _ place: Place) -> String? {
       let message: String
-      switch directory(text) {
+      switch found {
       case .failure(let error): message = error.description
       case .success(let path):
         guard let other = owners[path] else {
@@ -37,27 +53,27 @@ struct CgroupTree {
           file: place.file, line: place.line, column: place.column, field: "spec.cgroup", message: message))
       return nil
     }
+    for (name, subtree) in set.subtrees.sorted(by: { $0.key < $1.key }) {
+      located.subtrees[name] = place(
+        directory(subtree.cgroup, orRoot: true), subtree.cgroup, "Subtree \(name)", subtree.place)
+    }
     for (name, endpoint) in set.endpoints.sorted(by: { $0.key < $1.key }) {
+      if let unit = endpoint.unit { located.units[unit] = name }
+      if let uid = endpoint.uid { located.pods[uid] = name }
       guard let text = endpoint.cgroup else { continue }
-      located.workloads[name] = place(text, "Workload \(name)", endpoint.place)
+      located.workloads[name] = place(directory(text), text, "Workload \(name)", endpoint.place)
     }
     for (name, proxy) in set.proxies.sorted(by: { $0.key < $1.key }) {
-      located.proxies[name] = place(proxy.cgroup, "Proxy \(name)", proxy.place)
+      located.proxies[name] = place(directory(proxy.cgroup), proxy.cgroup, "Proxy \(name)", proxy.place)
     }
     return (located, problems)
   }
 
-  /// Which of them are there now.
-  static func presence(of located: Located) -> Presence {
-    Presence(
-      workloads: located.workloads.compactMapValues { Cgroup.id($0) },
-      proxies: located.proxies.compactMapValues { Cgroup.id($0) })
-  }
-
   /// A relative path is below the root. An absolute one is a directory in the mount, either as the file
   /// system has it (/sys/fs/cgroup/system.slice/x.service) or as /proc/PID/cgroup and systemd write it
-  /// (/system.slice/x.service).
-  func directory(_ text: String) -> Result<String, Failure> {
+  /// (/system.slice/x.service). `orRoot`: the root itself will do, also as `.`.
+  func directory(_ text: String, orRoot: Bool = false) -> Result<String, Failure> {
+    if orRoot && text == "." { return unlessOwn(root, text) }
     let parts = text.split(separator: "/")
     if parts.isEmpty || parts.contains(where: { $0 == "." || $0 == ".." }) || text.utf8.contains(0) {
       return .failure(Failure("\"\(text)\" names no cgroup; write a path without . and .."))
@@ -71,14 +87,25 @@ struct CgroupTree {
     } else {
       path = mount + plain
     }
-    guard path.hasPrefix(root + "/") else {
+    guard path.hasPrefix(root + "/") || (orRoot && path == root) else {
       return .failure(Failure("\(text) is not below the agent's cgroup root \(root)"))
     }
-    if own == path || own.hasPrefix(path + "/") {
-      return .failure(
-        Failure("\(text) holds the agent itself, which is never judged; give it a cgroup of its own"))
-    }
-    return .success(path)
+    return unlessOwn(path, text)
+  }
+
+  private func unlessOwn(_ path: String, _ text: String) -> Result<String, Failure> {
+    guard isOwn(path) else { return .success(path) }
+    return .failure(
+      Failure("\(text) holds the agent itself, which is never judged; give it a cgroup of its own"))
+  }
+
+  /// Whether the agent itself is in a directory or below.
+  func isOwn(_ path: String) -> Bool { CgroupTree.holds(path, own) }
+
+  /// Whether one directory is another or above it.
+  static func holds(_ path: String, _ other: String) -> Bool {
+    other.utf8.starts(with: path.utf8)
+      && (other.utf8.count == path.utf8.count || other.utf8.dropFirst(path.utf8.count).first == UInt8(ascii: "/"))
   }
 
   /// The directory of a process's cgroup, from /proc/PID/cgroup; nil where it cannot be read.

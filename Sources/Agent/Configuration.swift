@@ -19,6 +19,9 @@ public struct Configuration: Sendable {
   /// Let a started agent make the system calls it needs and no others.
   public var seccomp = true
 
+  /// A fault of weir's own lets through where not even the Subtree can be told; else it refuses.
+  public var failOpen = false
+
   public static let defaultBpffs = "/sys/fs/bpf/weir"
   public static let defaultRunDirectory = "/run/weir"
   /// The port OpenTelemetry registered for Prometheus exporters.

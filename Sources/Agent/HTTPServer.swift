@@ -25,6 +25,9 @@ final class HTTPServer {
   /// What a client gets instead of an answer, by its socket; nil for one that is served.
   typealias Refusal = (Int32) -> HTTPResponse?
 
+  /// Asked about a GET whose path is none of the routes; nil: there is no such path.
+  var elsewhere: (String) -> HTTPResponse? = { _ in nil }
+
   private var daemon: OpaquePointer?
   private let routes: Routes
   private let refusal: Refusal
@@ -114,6 +117,7 @@ final class HTTPServer {
 
   private func answer(_ connection: OpaquePointer, method: String, path: String) -> MHD_Result {
     guard let route = routes[path] else {
+      if method == "GET", let answer = elsewhere(path) { return queue(answer, connection) }
       return queue(.text(404, "no such path: \(routes.keys.sorted().joined(separator: " "))"), connection)
     }
     guard method == route.method || (method == "HEAD" && route.method == "GET") else {

@@ -14,6 +14,8 @@ struct Metrics {
     var filesRejected = 0
     var reloads: [String: UInt64] = [:]
     var workloads = 0
+    /// Cgroups with processes in Subtrees that are nobody's.
+    var unidentified = 0
     var programs = 0
     /// Requests on the status socket by neither root nor the agent's user.
     var strangers: UInt64 = 0
@@ -27,6 +29,8 @@ struct Metrics {
   var node = Node()
   var maps: [MapFill] = []
   var losses: [UInt64] = []
+  /// As Datapath.faults answers.
+  var faults: [UInt64] = []
   var connections: [(weir_connections_key, weir_connections)] = []
   var refusals: [(weir_refusals_key, UInt64)] = []
   var names = Names()
@@ -35,6 +39,7 @@ struct Metrics {
     var out = PrometheusText()
     writeNode(&out)
     writeKernel(&out)
+    writeFaults(&out)
     writeConnections(&out)
     writeRefusals(&out)
     return out.text
@@ -69,6 +74,9 @@ struct Metrics {
       out.sample("weir_reloads_total", PrometheusText.labels(["result": result]), count)
     }
     one("weir_workloads", .gauge, "Workloads whose cgroup is there.", UInt64(node.workloads))
+    one(
+      "weir_unidentified", .gauge, "Cgroups in Subtrees that have processes and are no workload's yet.",
+      UInt64(node.unidentified))
     one(
       "weir_programs_attached", .gauge, "Programs attached, as the kernel reports them.",
       UInt64(node.programs))
@@ -105,6 +113,17 @@ struct Metrics {
       out.sample("weir_lost_total", PrometheusText.labels(["what": Metrics.loss(index)]), count)
     }
   }
+
+  /// A series for each reason for which a fault is counted, from the first on.
+  private func writeFaults(_ out: inout PrometheusText) {
+    out.family("weir_faults_total", .counter, "Flows that weir itself could not judge, by what the fail mode did.")
+    for fault in Fault.list(faults) where fault.count > 0 || Metrics.faultReasons.contains(fault.reason) {
+      out.sample(
+        "weir_faults_total", PrometheusText.labels(["reason": fault.reason, "outcome": fault.outcome]), fault.count)
+    }
+  }
+
+  private static let faultReasons = [Reason.noTables.word, Reason.noMemory.word]
 
   /// The word for a weir_loss.
   static func loss(_ index: Int) -> String {

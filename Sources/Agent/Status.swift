@@ -53,12 +53,42 @@ struct Status: Codable {
   var losses: [String: UInt64]
   /// The newest last.
   var refusals: [VerdictRecord]
+  var subtrees: [SubtreeStatus]
+  /// How often weir itself could not judge, where it ever happened.
+  var faults: [Fault]
 }
 
-/// One element of `GET /workloads`.
-struct WorkloadStatus: Codable {
+struct SubtreeStatus: Codable {
   var name: String
-  /// Absolute; absent for a Pod, which is inventory only.
+  /// Absolute.
+  var cgroup: String
+  /// Whether the cgroup is there.
+  var present: Bool
+  /// What who is not identified gets: `refuse` or `allow`.
+  var unidentified: String
+  var onFault: String
+  var audit: Bool
+  /// Workloads in it.
+  var workloads: Int
+  /// Cgroups in it that have processes and are nobody's, at the last look.
+  var unknown: Int
+}
+
+struct Fault: Codable, Equatable {
+  /// The word of a Reason.
+  var reason: String
+  /// `refused` or `allowed`.
+  var outcome: String
+  var count: UInt64
+}
+
+/// One element of `GET /workloads`: an endpoint of the files, or a cgroup in a Subtree that has processes and is
+/// nobody's, under the name `unidentified`.
+struct WorkloadStatus: Codable {
+  static let unidentified = "unidentified"
+
+  var name: String
+  /// Absolute; absent for a Pod or a unit that is not here.
   var cgroup: String?
   /// Absent while the cgroup is not there.
   var cgroupId: UInt64?
@@ -69,6 +99,12 @@ struct WorkloadStatus: Codable {
   var addresses: [String]
   /// `http=8080/TCP`
   var ports: [String]
-  /// `file:line`
+  /// `file:line`; empty for one that is in no file.
   var place: String
+  /// The Subtree it is in.
+  var subtree: String?
+  /// Of one that is not identified: `pod UID` or `unit NAME`.
+  var looks: String?
+  /// What any of its processes may do to get around its policy: `net_raw`, `net_admin`, `bpf`, `sys_admin`.
+  var may: [String]
 }

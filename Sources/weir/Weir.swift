@@ -4,7 +4,7 @@ import Glibc
 @main
 struct Weir {
   static let commands: [Command] = [
-    .agent, .run, .check, .explain, .matrix, .diff, .status, .flows, .workloads, .detach, .proxy, .version,
+    .agent, .run, .check, .explain, .matrix, .diff, .status, .flows, .workloads, .wait, .detach, .proxy, .version,
   ]
 
   static func main() {

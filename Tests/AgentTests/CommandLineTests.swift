@@ -1,3 +1,4 @@
+import CDatapath
 import CLinux
 import Glibc
 import Testing
@@ -55,7 +56,7 @@ struct CommandLineTests {
 
   @Test func everyCommandThatIsListedHasHelp() throws {
     let names = [
-      "agent", "run", "check", "explain", "matrix", "diff", "status", "flows", "workloads", "detach", "proxy",
+      "agent", "run", "check", "explain", "matrix", "diff", "status", "flows", "workloads", "wait", "detach", "proxy",
       "version",
     ]
     let overview = try weir("help").output
@@ -67,9 +68,9 @@ struct CommandLineTests {
   }
 
   @Test func theVersionNamesTheLayoutToo() throws {
-    #expect(try weir("version").output == "weir 0.1.0 (layout 2)\n")
+    #expect(try weir("version").output == "weir 0.1.0 (layout \(WEIR_LAYOUT))\n")
     #expect(
-      try weir("version", "-o", "json").output == "{\n  \"layout\" : 2,\n  \"version\" : \"0.1.0\"\n}\n")
+      try weir("version", "-o", "json").output == "{\n  \"layout\" : \(WEIR_LAYOUT),\n  \"version\" : \"0.1.0\"\n}\n")
   }
 
   @Test(arguments: [

@@ -41,6 +41,7 @@ struct ConfigurationFileTests {
       ("policies: a\n", "1:11: policies: expected a list of strings, found the string `a`"),
       ("audit: 1\n", "1:8: audit: expected true or false, found the number `1`"),
       ("metrics: 9464\n", "1:10: metrics: expected a string, found the number `9464`; put it in quotes"),
+      ("on-fault: true\n", "1:11: on-fault: expected a string, found the boolean `true`; put it in quotes"),
       ("bpffs: ''\n", "1:8: bpffs: expected a string that is not empty"),
       ("audit: true\naudit: false\n", "2:1: audit: the key `audit` stands twice, first on line 1, again on line 2"),
       ("audit: true\n---\naudit: true\n", "3:1: a second document; expected one"),

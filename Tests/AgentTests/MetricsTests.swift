@@ -33,6 +33,10 @@ struct MetricsTests {
         JSON.decode(MapFill.self, Array(#"{"name":"workloads","entries":1,"maxEntries":2}"#.utf8)))
     ]
     metrics.losses = [0, 1, 2, 3, 4]
+    let missing = Int(WEIR_REASON_NO_TABLES.rawValue) * 2
+    metrics.faults = Array(repeating: 0, count: Int(WEIR_REASON_LAST.rawValue) * 2)
+    metrics.faults[missing] = 7
+    metrics.node.unidentified = 3
     metrics.connections = [(connection(1, 2), weir_connections())]
     metrics.refusals = [(weir_refusals_key(), 1)]
     let lines = metrics.text.split(separator: "\n")
@@ -54,6 +58,9 @@ struct MetricsTests {
     }
     #expect(metrics.text.hasSuffix("\n"))
     #expect(metrics.text.contains(#"weir_lost_total{what="storage"} 4"#))
+    #expect(metrics.text.contains(#"weir_faults_total{reason="no-tables",outcome="refused"} 7"#))
+    #expect(metrics.text.contains(#"weir_faults_total{reason="no-memory",outcome="allowed"} 0"#))
+    #expect(!metrics.text.contains(#"reason="no-rule""#) && metrics.text.contains("\nweir_unidentified 3\n"))
     #expect(metrics.text.contains(#"weir_map_max_entries{map="workloads"} 2"#))
   }
 

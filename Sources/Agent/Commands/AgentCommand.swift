@@ -8,8 +8,8 @@ extension Command {
       Loads its programs, attaches them below the cgroup root and keeps the kernel and the proxies equal to the
       files.
       A configuration file is a mapping of these options without their dashes: policies (a list), cgroup-root, bpffs,
-      run-dir, metrics, audit, joined, enter-namespaces and no-seccomp (true or false). What stands on the command
-      line wins.
+      run-dir, metrics, on-fault (a word), audit, joined, enter-namespaces and no-seccomp (true or false). What stands
+      on the command line wins.
       SIGHUP reads the files again; SIGTERM ends the agent, and what is in force stays until `weir detach`.
       """,
     options: [
@@ -23,6 +23,9 @@ extension Command {
       .value(
         "--metrics", value: "ADDRESS:PORT",
         "for /metrics, /healthz, /readyz (\(Configuration.defaultMetrics))"),
+      .value(
+        "--on-fault", value: "refuse|allow",
+        "what a fault of weir's own does to a flow of which not even the Subtree is known (refuse)"),
       .flag("--audit", help: "judge and report everything, refuse nothing"),
       .flag(
         "--joined", help: "NetworkPolicy and Cilium's kinds allow together; else each that has an opinion must allow"),
@@ -45,6 +48,7 @@ extension Command {
     configuration.bpffs = arguments.last("--bpffs") ?? configuration.bpffs
     configuration.runDirectory = arguments.last("--run-dir") ?? configuration.runDirectory
     configuration.metrics = arguments.last("--metrics") ?? configuration.metrics
+    configuration.failOpen = try arguments.failsOpen()
     configuration.audit = arguments.has("--audit")
     configuration.joined = arguments.has("--joined")
     configuration.enterNamespaces = arguments.has("--enter-namespaces")
@@ -56,6 +60,14 @@ extension Command {
 }
 
 extension Arguments {
+  fileprivate func failsOpen() throws(Failure) -> Bool {
+    switch last("--on-fault") {
+    case nil, "refuse": return false
+    case "allow": return true
+    case let other?: throw Failure("--on-fault \(other): write refuse or allow")
+    }
+  }
+
   /// The options of the file that `--config` names, for those that the command line does not have.
   func completed() throws(Failure) -> Arguments {
     guard let path = last("--config") else { return self }
@@ -63,6 +75,7 @@ extension Arguments {
       path: path, what: "an agent's configuration",
       keys: [
         "policies": .texts, "cgroup-root": .text, "bpffs": .text, "run-dir": .text, "metrics": .text,
+        "on-fault": .text,
         "audit": .flag, "joined": .flag, "enter-namespaces": .flag, "no-seccomp": .flag,
       ])
     guard let last = settings.problems.last else {

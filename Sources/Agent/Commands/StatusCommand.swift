@@ -25,6 +25,10 @@ extension Command {
 
   public static let workloads = Command(
     name: "workloads", summary: "list the endpoints the agent knows", usage: "[-o json] [--run-dir DIR]",
+    details: """
+      Below them, as `unidentified`, the cgroups in Subtrees that have processes and are nobody's yet.
+      MAY: what any process of it holds that gets around a policy: net_raw, net_admin, bpf, sys_admin.
+      """,
     options: [format, runDirectory]
   ) { arguments throws(Failure) in
     let asJSON = try arguments.wantsJSON()
@@ -36,18 +40,29 @@ extension Command {
     let rows = list.map { workload in
       [
         workload.name, workload.cgroup == nil ? "-" : workload.present ? "yes" : "no", "\(workload.identity)",
-        workload.serviceAccount, StatusText.or(workload.addresses), StatusText.or(workload.ports),
+        StatusText.or([workload.serviceAccount].filter { !$0.isEmpty }), StatusText.or(workload.may), StatusText.or(workload.addresses), StatusText.or(workload.ports),
         StatusText.or(workload.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }),
-        workload.cgroup ?? "-",
+        (workload.cgroup ?? "-") + (workload.looks.map { " (\($0))" } ?? ""),
       ]
     }
-    let header = ["NAME", "HERE", "IDENTITY", "ACCOUNT", "ADDRESSES", "PORTS", "LABELS", "CGROUP"]
+    let header = ["NAME", "HERE", "IDENTITY", "ACCOUNT", "MAY", "ADDRESSES", "PORTS", "LABELS", "CGROUP"]
     Output.standard.write(Table(rows, header: header).text(coloured: Output.standard.isColoured))
     return 0
   }
 }
 
 enum StatusText {
+  private static let subtreeHeader = [
+    "NAME", "HERE", "MODE", "UNIDENTIFIED", "ON FAULT", "WORKLOADS", "UNKNOWN", "CGROUP",
+  ]
+
+  private static func row(_ subtree: SubtreeStatus) -> [String] {
+    [
+      subtree.name, subtree.present ? "yes" : "no", subtree.audit ? "audit" : "enforcing", subtree.unidentified,
+      subtree.onFault, "\(subtree.workloads)", "\(subtree.unknown)", subtree.cgroup,
+    ]
+  }
+
   static func or(_ list: [String]) -> String { list.isEmpty ? "-" : list.joined(separator: ",") }
 
   static func text(_ status: Status, coloured: Bool) -> String {
@@ -82,6 +97,8 @@ enum StatusText {
       "\($0.value) \($0.key)"
     }
     for (number, what) in status.missing.enumerated() { rows.append([number == 0 ? "kernel lacks" : "", what]) }
+    let faults = status.faults.map { "\($0.count) \($0.outcome): \($0.reason)" }
+    rows.append(["faults", faults.isEmpty ? "none" : faults.joined(separator: ", ")])
     rows.append(["lost", lost.isEmpty ? "nothing" : lost.joined(separator: ", ")])
     var text = Table(rows).text()
     func section(_ title: String, _ rows: [[String]], _ header: [String]) {
@@ -100,6 +117,7 @@ enum StatusText {
         [$0.name, $0.acknowledgement.rawValue, $0.generation ?? "-", or($0.listen), $0.cgroup]
       },
       ["NAME", "STATE", "GENERATION", "LISTENS", "CGROUP"])
+    section("subtrees", status.subtrees.map(row), subtreeHeader)
     section(
       "programs, as the kernel reports them",
       status.programs.map {
