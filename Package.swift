@@ -41,7 +41,7 @@ let package = Package(
     // A cgroup subtree, pins, network namespaces and processes of a test's own, all gone after it.
     .target(
       name: "Lab", dependencies: ["Datapath", "CDatapath", "CLibbpf", "CLinux"], path: "Tests/Lab",
-      exclude: ["peer.py"],
+      exclude: ["flood.py", "peer.py"],
       swiftSettings: strict),
     .testTarget(
       name: "DatapathTests", dependencies: ["Lab", "Datapath", "CDatapath", "CLinux", "CLibbpf"],

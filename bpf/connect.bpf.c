@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* connect() and sendmsg(): refuse at once with a telling errno, let go, or turn to the proxy. */
-#include "seat.h"
+#include "exchange.h"
 
 #define EPERM 1
 #define EACCES 13
@@ -106,15 +106,21 @@ static __always_inline int find_turn(struct bpf_sock_addr *ctx, __u32 generation
 /* An unconnected UDP socket answering somebody who was let in; its packet is judged in that direction again. */
 static __always_inline int is_answer(struct bpf_sock_addr *ctx, const struct flow *flow)
 {
-	struct exchange_key key = { .peer = flow->destination.addr, .port = flow->port };
-	struct exchange *exchange;
+	struct held *held = NULL;
 
-	if (flow->protocol != IPPROTO_UDP)
-		return 0;
-	key.cookie = bpf_get_socket_cookie(ctx);
-	exchange = bpf_map_lookup_elem(&exchanges, &key);
-	return exchange && exchange->direction == WEIR_INGRESS &&
-	       bpf_ktime_get_ns() - exchange->seen_ns < EXCHANGE_NS;
+	if (flow->protocol == IPPROTO_UDP && ctx->sk)
+		held = bpf_sk_storage_get(&exchanges, ctx->sk, 0, 0);
+	return held && is_asked_by(held, &flow->destination.addr, flow->port);
+}
+
+/* The same when what it remembers of others was pushed out: only its packet is judged as that, for the peer's sake. */
+static __always_inline int is_forgetful(struct bpf_sock_addr *ctx, const struct flow *flow)
+{
+	struct held *held = NULL;
+
+	if (flow->protocol == IPPROTO_UDP && ctx->sk)
+		held = bpf_sk_storage_get(&exchanges, ctx->sk, 0, 0);
+	return held && has_overflowed(held, bpf_ktime_get_ns());
 }
 
 /* Keeps on the socket what its packets will need. Returns 0 without memory. */
@@ -127,7 +133,7 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, const struct flow
 		return 0;
 	state = bpf_sk_storage_get(&sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state) {
-		lose(WEIR_LOSS_STORAGE);
+		lose(WEIR_LOSS_STORAGE, decision->source.workload);
 		return 0;
 	}
 	state->owner = flow->source.owner;
@@ -222,6 +228,8 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 	if (verdict == WEIR_DENIED && decision.direction == WEIR_INGRESS && !flow->source.addr_known && !decision.target)
 		/* The receiver knows the source address and may have a rule for it; it will judge. */
 		verdict = rule_on(&decision, WEIR_ALLOWED, WEIR_REASON_NONE, WEIR_INGRESS);
+	if (verdict == WEIR_DENIED && is_forgetful(ctx, flow))
+		return PASS;
 	if (verdict == WEIR_DENIED && refuse(&decision, flow, 0, errno_of(&decision)) == REFUSE)
 		return REFUSE;
 	if (decision.source.kind == WEIR_KIND_SUBTREE)

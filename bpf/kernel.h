@@ -34,6 +34,7 @@ struct sock_common {
 	unsigned long skc_flags;
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
 	__u16 skc_num; /* the local port, host order */
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -54,6 +55,8 @@ struct tcp_sock {
 struct udp_sock;
 
 struct seq_file;
+
+struct bpf_map;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;

@@ -69,9 +69,18 @@ struct {
 /* --- State on the socket. Written and read by programs only; goes with the socket. --- */
 
 enum role {
-	ROLE_NONE = 0,       /* neither side yet: a listener, or a UDP socket */
-	ROLE_CONNECTING = 1, /* opened the connection */
-	ROLE_ACCEPTING = 2,  /* was accepted from a listener */
+	ROLE_NONE = 0,       /* neither side yet: a listener, or a UDP socket that is not connected */
+	ROLE_CONNECTING = 1, /* opened the connection; UDP: began the exchange with the peer it is connected to */
+	ROLE_ACCEPTING = 2,  /* was accepted from a listener; UDP: the peer began */
+};
+
+/* Under what a sender is known to a receiver in another network namespace. */
+struct sender_key {
+	struct weir_addr source;
+	struct weir_addr destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 protocol; /* 0: none */
 };
 
 struct socket_state {
@@ -98,11 +107,12 @@ struct socket_state {
 	__u8 peer_speaks;
 	__u8 peer_known;       /* accepted: the sender was announced */
 	__u8 redirected;
-	__u8 counted;          /* opened was counted */
+	__u8 counted;          /* opened was counted, at enum share - 1 */
 	__u32 identity;        /* redirected: of the source; on a proxy's accepted socket too */
 	__u64 started_ns;      /* when connect() was called */
 	__u64 flushed_ns;
 	__u64 sent, received;  /* already counted */
+	struct sender_key announced; /* connecting: under what senders has it, until the peer has surely taken it */
 };
 
 struct {
@@ -112,75 +122,84 @@ struct {
 	__type(value, struct socket_state);
 } sockets SEC(".maps");
 
-/* --- UDP exchanges: who began. Programs write and read; the least recently used goes first. --- */
+/* --- UDP exchanges: who began. Programs write and read. On the socket, with which they go: nobody but its own peers
+ * can push anything out. --- */
 
 #define EXCHANGE_NS (60ull * 1000000000ull) /* silence after which a packet begins a new exchange */
-
-struct exchange_key {
-	__u64 cookie; /* of the socket on this side */
-	struct weir_addr peer;
-	__be16 port;  /* of the peer */
-	__u16 pad[3];
-};
+#define EXCHANGE_SET_BITS 4
+#define EXCHANGE_WAYS 4
+#define EXCHANGES (EXCHANGE_WAYS << EXCHANGE_SET_BITS)
 
 struct exchange {
+	struct weir_addr peer;
 	__u64 seen_ns;
-	__u64 announced_ns; /* to a receiver in another namespace */
+	__u64 announced_ns; /* to a receiver in another namespace; 0 not */
 	__u32 generation;
 	__u32 source;
 	__u32 destination;
-	__be16 port; /* destination port of the exchange */
-	__u8 direction; /* WEIR_EGRESS: begun from here */
-	__u8 pad;
+	__be16 peer_port;
+	__be16 port;    /* destination port of the exchange */
+	__u8 direction; /* WEIR_EGRESS: begun from here; 0 none */
+	__u8 pad[7];
+};
+
+struct held {
+	struct bpf_spin_lock lock; /* of exchanges */
+	__be16 announced_port;     /* the end on this side under which its exchanges were announced last */
+	__u16 pad;
+	struct weir_addr announced_addr;
+	__u64 overflowed_until_ns; /* so long an exchange that began elsewhere may have been pushed out */
+	struct exchange exchanges[EXCHANGES];
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct exchange_key);
-	__type(value, struct exchange);
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct held);
 } exchanges SEC(".maps");
 
 /* --- senders: who is about to arrive from another network namespace of this node. The sender's egress writes, the
- * receiver's ingress reads; over loopback the sender's socket is looked up instead. Least recently used goes first. --- */
+ * receiver's ingress reads; over loopback the sender's socket is looked up instead. An entry goes when the receiver
+ * accepts, when the sender's first data is acknowledged, when its socket goes or announces another; tidy() takes what
+ * is left. A workload gets its share (usage). --- */
 
-/* Older entries are not believed. A SYN is sent again for about a minute (tcp(7), tcp_syn_retries); a connection takes its
- * entry away when it is accepted. Datagrams are announced again every second. */
+/* Older entries are not believed. A SYN is sent again for about a minute (tcp(7), tcp_syn_retries). Datagrams are
+ * announced again every second. */
 #define SENDER_TCP_NS (70ull * 1000000000ull)
 #define SENDER_NS (5ull * 1000000000ull)
 #define ANNOUNCE_NS (1ull * 1000000000ull)
-
-struct sender_key {
-	struct weir_addr source;
-	struct weir_addr destination;
-	__be16 source_port;
-	__be16 destination_port;
-	__u32 protocol;
-};
 
 struct sender {
 	__u64 owner;
 	__u64 seen_ns;
 	__u32 speaks_for;
+	__u32 charged; /* whose share it is of: a key of usage */
 	__u8 speaks;
 	__u8 proxy;
 	__u8 redirected;
-	__u8 pad;
+	__u8 pad[5];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct sender_key);
-	__type(value, struct sender);
-} senders SEC(".maps");
-
-/* --- Counters: programs add, the agent reads; entries stay until `weir detach`. --- */
+#define SENDERS_MAX 65536
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
+	__uint(max_entries, SENDERS_MAX);
+	__type(key, struct sender_key);
+	__type(value, struct sender);
+} senders SEC(".maps");
+
+/* --- Counters: programs add, the agent reads; entries stay until the agent says that a workload is gone. One that has
+ * had its share of connections or refusals is counted on in coarser entries (enum share). --- */
+
+#define COUNTERS_MAX 16384
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, COUNTERS_MAX);
 	__type(key, struct weir_connections_key);
 	__type(value, struct weir_connections);
 } connections SEC(".maps");
@@ -188,10 +207,29 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
+	__uint(max_entries, COUNTERS_MAX);
 	__type(key, struct weir_refusals_key);
 	__type(value, __u64);
 } refusals SEC(".maps");
+
+/* Who has how much of what all share. Programs add and take away, each with the entry itself; the agent reads. Two
+ * entries a workload at most; they go with its counters. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct weir_usage);
+} usage SEC(".maps");
+
+/* Numbers of workloads and (with WEIR_GONE_RULE) rules that are no more, while forget_gone() runs. The agent writes and empties it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, WEIR_GONE_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} gone SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -207,9 +245,11 @@ struct {
 	__type(value, __u64);
 } faults SEC(".maps");
 
+#define EVENTS_BYTES (1 << 18)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 18);
+	__uint(max_entries, EVENTS_BYTES);
 } events SEC(".maps");
 
 #endif

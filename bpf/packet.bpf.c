@@ -6,39 +6,6 @@
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
 
-/* What a function that is verified for itself returned. The verifier does not know its range and clang, which does,
- * would drop a plain mask. */
-static __always_inline int answer(int verdict)
-{
-	asm volatile("%0 &= 1" : "+r"(verdict));
-	return verdict;
-}
-
-/* Nothing more is asked than whose socket it is. `row` is that. */
-__noinline int refuse_packet(struct seat *seat, const struct weir_workload *row, __u8 reason)
-{
-	struct who *side;
-	__u8 direction;
-	__u32 key;
-
-	if (!seat)
-		return DROP;
-	side = seat->inbound ? &seat->decision.destination : &seat->decision.source;
-	direction = seat->inbound ? WEIR_INGRESS : WEIR_EGRESS;
-	seat->decision.generation = seat->now.generation;
-	seat->decision.audit = seat->now.audit;
-	side->flags = row ? row->flags : flags_of_nobody(&key);
-	side->workload = row ? row->workload : 0;
-	side->identity = row ? row->identity : 0;
-	if (reason == WEIR_REASON_NO_MEMORY || reason == WEIR_REASON_NO_TABLES)
-		fault(&seat->decision, reason, direction);
-	else
-		rule_on(&seat->decision, WEIR_DENIED, reason, direction);
-	if (seat->decision.ruling.verdict == WEIR_DENIED)
-		report(&seat->decision, &seat->flow);
-	return pass_or_drop(seat);
-}
-
 /* Whose the socket is. One that was nobody's, or whose workload has gone, is looked for again, and what was kept of it then
  * is no judgement. */
 static __always_inline struct weir_workload *find_owner(struct seat *seat, struct socket_state *state,
@@ -91,7 +58,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, const struct weir
 	if (row->kind == WEIR_KIND_SUBTREE)
 		return answer(refuse_packet(&seat, row, WEIR_REASON_UNIDENTIFIED));
 	if (!state) {
-		lose(WEIR_LOSS_STORAGE);
+		lose(WEIR_LOSS_STORAGE, row->workload);
 		return answer(refuse_packet(&seat, row, WEIR_REASON_NO_MEMORY));
 	}
 	state->owner = seat.owner;
@@ -99,7 +66,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, const struct weir
 	if (seat.flow.protocol == IPPROTO_TCP && sk->type == SOCK_STREAM)
 		return answer(tcp_packet(skb, &seat, state));
 	if (seat.flow.protocol == IPPROTO_UDP && sk->type == SOCK_DGRAM)
-		return answer(udp_packet(skb, &seat));
+		return answer(udp_packet(skb, &seat, state));
 	return answer(other_packet(skb, &seat));
 }
 

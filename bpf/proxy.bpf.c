@@ -181,7 +181,7 @@ static __always_inline int speak_for(struct bpf_sock_addr *ctx, __u32 identity)
 		return 0; /* the proxy's entry has gone: EPERM */
 	state = bpf_sk_storage_get(&sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state) {
-		lose(WEIR_LOSS_STORAGE);
+		lose(WEIR_LOSS_STORAGE, 0);
 		return 0;
 	}
 	state->owner = owner;

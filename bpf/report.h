@@ -5,15 +5,7 @@
 
 #include "policy.h"
 
-static const struct weir_connections no_connections;
-
-static __always_inline void lose(__u32 what)
-{
-	__u64 *count = bpf_map_lookup_elem(&losses, &what);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
-}
+#include "usage.h"
 
 static __always_inline void add(__u64 *counter, __u64 amount)
 {
@@ -21,21 +13,39 @@ static __always_inline void add(__u64 *counter, __u64 amount)
 		__sync_fetch_and_add(counter, amount);
 }
 
-/* The counters of a pair; NULL, and a loss, when the map is full. */
-static __always_inline struct weir_connections *connections_of(const struct weir_connections_key *key)
-{
-	struct weir_connections *counters = bpf_map_lookup_elem(&connections, key);
+static const struct weir_connections no_connections;
 
-	if (counters)
-		return counters;
-	bpf_map_update_elem(&connections, key, &no_connections, BPF_NOEXIST);
-	counters = bpf_map_lookup_elem(&connections, key);
-	if (!counters)
-		lose(WEIR_LOSS_CONNECTIONS);
-	return counters;
+/* The counters of a pair, as fine as the source's share allows but not finer than `share`, which says afterwards how
+ * fine. NULL, and a loss, when there is no room at all. */
+static __noinline struct weir_connections *connections_of(const struct weir_connections_key *asked, __u8 *share)
+{
+	struct weir_connections_key key = *asked;
+	__u32 whom = charged(key.source, key.destination);
+	struct weir_connections *counters;
+
+	for (__u32 each = SHARE_FINE; each <= SHARE_COARSE; each++) {
+		if (each < *share)
+			continue;
+		if (each >= SHARE_PAIR)
+			key.port = 0;
+		if (each == SHARE_COARSE)
+			key.destination = WEIR_OTHER;
+		counters = bpf_map_lookup_elem(&connections, &key);
+		if (!counters && has_room(whom, WEIR_SHARED_CONNECTIONS, each)) {
+			if (!bpf_map_update_elem(&connections, &key, &no_connections, BPF_NOEXIST))
+				charge(whom, WEIR_SHARED_CONNECTIONS);
+			counters = bpf_map_lookup_elem(&connections, &key);
+		}
+		if (counters) {
+			*share = each;
+			return counters;
+		}
+	}
+	lose(WEIR_LOSS_CONNECTIONS, whom);
+	return NULL;
 }
 
-static __always_inline void count_refusal(const struct decision *decision, const struct flow *flow)
+static __always_inline int count_refusal(const struct decision *decision, const struct flow *flow)
 {
 	struct weir_refusals_key key = {
 		.source = decision->source.workload,
@@ -46,16 +56,30 @@ static __always_inline void count_refusal(const struct decision *decision, const
 		.direction = decision->direction,
 		.reason = decision->ruling.reason,
 	};
-	__u64 none = 0, *count = bpf_map_lookup_elem(&refusals, &key);
+	__u32 whom = charged(key.source, key.destination);
+	__u64 none = 0, *count;
 
-	if (!count) {
-		bpf_map_update_elem(&refusals, &key, &none, BPF_NOEXIST);
+	for (__u32 each = SHARE_FINE; each <= SHARE_COARSE; each++) {
+		if (each >= SHARE_PAIR)
+			key.port = 0;
+		if (each == SHARE_COARSE) {
+			key.destination = WEIR_OTHER;
+			key.rule = 0;
+			key.protocol = 0;
+		}
 		count = bpf_map_lookup_elem(&refusals, &key);
+		if (!count && has_room(whom, WEIR_SHARED_REFUSALS, each)) {
+			if (!bpf_map_update_elem(&refusals, &key, &none, BPF_NOEXIST))
+				charge(whom, WEIR_SHARED_REFUSALS);
+			count = bpf_map_lookup_elem(&refusals, &key);
+		}
+		if (count) {
+			__sync_fetch_and_add(count, 1);
+			return 0;
+		}
 	}
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	else
-		lose(WEIR_LOSS_REFUSALS);
+	lose(WEIR_LOSS_REFUSALS, whom);
+	return 0;
 }
 
 static __always_inline int followed(void)
@@ -72,6 +96,7 @@ __noinline int report(const struct decision *decision, const struct flow *flow)
 {
 	struct weir_event *event;
 	int denied, shadowed;
+	__u32 whom;
 
 	if (!decision || !flow)
 		return 0;
@@ -81,9 +106,10 @@ __noinline int report(const struct decision *decision, const struct flow *flow)
 		count_refusal(decision, flow);
 	if (!denied && !shadowed && !followed())
 		return 0;
-	event = bpf_ringbuf_reserve(&events, sizeof *event, 0);
+	whom = charged(decision->source.workload, decision->destination.workload);
+	event = within_budget(whom, denied || shadowed) ? bpf_ringbuf_reserve(&events, sizeof *event, 0) : NULL;
 	if (!event) {
-		lose(WEIR_LOSS_EVENTS);
+		lose(WEIR_LOSS_EVENTS, whom);
 		return 0;
 	}
 	__builtin_memset(event, 0, sizeof *event);
@@ -136,31 +162,37 @@ static __always_inline int connections_key(const struct socket_state *state, str
 	return 1;
 }
 
+/* The counters that a socket's opening was counted in, so that the rest of it is counted there, too. */
+static __always_inline struct weir_connections *counters_of(const struct socket_state *state)
+{
+	struct weir_connections_key key = {};
+	__u8 share = state->counted ? state->counted - 1 : SHARE_FINE;
+
+	return connections_key(state, &key) ? connections_of(&key, &share) : NULL;
+}
+
 static __always_inline void count_opened(struct socket_state *state)
 {
 	struct weir_connections_key key = {};
 	struct weir_connections *counters;
+	__u8 share = SHARE_FINE;
 
 	if (state->counted || !connections_key(state, &key))
 		return;
-	counters = connections_of(&key);
+	counters = connections_of(&key, &share);
 	if (!counters)
 		return;
 	add(&counters->opened, 1);
-	state->counted = 1;
+	state->counted = share + 1;
 }
 
 /* A socket that connects again begins anew; the kernel zeroes its byte counts in between (tcp_disconnect()). */
 static __always_inline void count_again(struct socket_state *state)
 {
-	struct weir_connections_key key = {};
-	struct weir_connections *counters;
+	struct weir_connections *counters = state->counted ? counters_of(state) : NULL;
 
-	if (state->counted && connections_key(state, &key)) {
-		counters = connections_of(&key);
-		if (counters)
-			add(&counters->closed, 1);
-	}
+	if (counters)
+		add(&counters->closed, 1);
 	state->counted = 0;
 	state->sent = 0;
 	state->received = 0;

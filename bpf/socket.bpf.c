@@ -25,22 +25,21 @@ int sock_create(struct bpf_sock *sk)
 	if (state)
 		state->owner = owner;
 	else
-		lose(WEIR_LOSS_STORAGE); /* its first packet tries again, and fails closed */
+		lose(WEIR_LOSS_STORAGE, row->workload); /* its first packet tries again; then the fail mode decides */
 	return 1;
 }
 
 /* Adds what a TCP socket moved since the last time. Payload only: the FIN counts as a byte in bytes_received. */
 static __always_inline void flush(struct tcp_sock *tcp, struct socket_state *state, int closing)
 {
-	struct weir_connections_key key = {};
-	struct weir_connections *counters;
 	__u64 sent, received, rtt_us, time = bpf_ktime_get_ns();
+	struct weir_connections *counters;
 
-	if (!state->counted || !connections_key(state, &key))
+	if (!state->counted)
 		return;
 	if (!closing && time - state->flushed_ns < FLUSH_NS)
 		return;
-	counters = connections_of(&key);
+	counters = counters_of(state);
 	if (!counters)
 		return;
 	state->flushed_ns = time;
@@ -66,16 +65,15 @@ static __always_inline void flush(struct tcp_sock *tcp, struct socket_state *sta
 
 static __always_inline void connected(struct socket_state *state)
 {
-	struct weir_connections_key key = {};
 	struct weir_connections *counters;
 	__u64 us;
 
 	if (state->speaks)
 		return; /* a proxy's second leg; the first was counted at the workload */
 	count_opened(state);
-	if (!state->counted || !state->started_ns || !connections_key(state, &key))
+	if (!state->counted || !state->started_ns)
 		return;
-	counters = connections_of(&key);
+	counters = counters_of(state);
 	if (!counters)
 		return;
 	us = (bpf_ktime_get_ns() - state->started_ns) / 1000;
@@ -103,18 +101,38 @@ static __always_inline void ends_of(struct bpf_sock_ops *ops, struct weir_addr *
 	}
 }
 
+/* No receiver will ask for it any more. */
+static __always_inline void withdraw_connect(struct socket_state *state)
+{
+	struct sender_key key;
+
+	if (!state->announced.protocol)
+		return;
+	key = state->announced;
+	state->announced.protocol = 0;
+	withdraw(&key, state->owner);
+}
+
 /* The source port is known and the SYN has not left: tell a receiver in another namespace who comes. */
-static __always_inline void announce_connect(struct bpf_sock_ops *ops, const struct socket_state *state)
+static __always_inline void announce_connect(struct bpf_sock_ops *ops, struct socket_state *state)
 {
 	struct sender_key key = { .protocol = IPPROTO_TCP };
-	struct party source = {};
+	struct sender sender = {};
 
 	ends_of(ops, &key.source, &key.destination);
 	key.source_port = bpf_htons(ops->local_port);
 	key.destination_port = ops->remote_port >> 16; /* network order in the upper half: struct bpf_sock_ops */
-	if (state)
-		source_of(state, &source);
-	announce(&key, &source);
+	if (state) {
+		withdraw_connect(state);
+		sender.owner = state->owner;
+		sender.speaks_for = state->speaks_for;
+		sender.charged = state->source;
+		sender.speaks = state->speaks;
+		sender.proxy = state->proxy;
+		sender.redirected = state->redirected;
+	}
+	if (announce(&key, &sender) && state)
+		state->announced = key;
 }
 
 /* Takes what the sender announced before it can be too old, or somebody else's. */
@@ -128,7 +146,7 @@ static __always_inline void take_announcement(struct bpf_sock_ops *ops, struct s
 	key.destination_port = bpf_htons(ops->local_port);
 	if (!announced(&key, &source))
 		return;
-	bpf_map_delete_elem(&senders, &key);
+	withdraw(&key, 0);
 	source.addr = key.source;
 	keep_peer(state, &source);
 	state->peer_known = 1;
@@ -166,7 +184,7 @@ int sock_ops(struct bpf_sock_ops *ops)
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!state) {
-			lose(WEIR_LOSS_STORAGE);
+			lose(WEIR_LOSS_STORAGE, 0);
 			break;
 		}
 		state->role = ROLE_ACCEPTING; /* whose, and from a neighbour whom, is found with its first packet */
@@ -177,6 +195,8 @@ int sock_ops(struct bpf_sock_ops *ops)
 	case BPF_SOCK_OPS_RTT_CB:
 		state = bpf_sk_storage_get(&sockets, sk, 0, 0);
 		tcp = bpf_skc_to_tcp_sock(sk);
+		if (state)
+			withdraw_connect(state); /* data was acknowledged: the receiver has accepted */
 		if (state && tcp)
 			flush(tcp, state, 0);
 		break;
@@ -191,9 +211,31 @@ int tcp_destroy_sock(__u64 *ctx)
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 
+	if (state)
+		withdraw_connect(state);
 	if (state && tcp)
 		flush(tcp, state, 1);
 	return 0;
+}
+
+/* A UDP socket is closed: nobody sends under what it announced any more. */
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *sk)
+{
+	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct held *held = bpf_sk_storage_get(&exchanges, sk, 0, 0);
+
+	if (!held || !state)
+		return 1;
+	for (int i = 0; i < EXCHANGES; i++) {
+		struct sender_key key = {};
+
+		if (!held->exchanges[i].announced_ns)
+			continue;
+		datagram_key_of(held, &held->exchanges[i], &key);
+		withdraw(&key, state->owner);
+	}
+	return 1;
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
@@ -201,12 +243,8 @@ int tcp_retransmit_skb(__u64 *ctx)
 {
 	struct sock *sk = (struct sock *)ctx[0];
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	struct weir_connections_key key = {};
-	struct weir_connections *counters;
+	struct weir_connections *counters = state ? counters_of(state) : NULL;
 
-	if (!state || !connections_key(state, &key))
-		return 0;
-	counters = connections_of(&key);
 	if (counters)
 		add(&counters->retransmits, 1);
 	return 0;

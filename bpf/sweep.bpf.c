@@ -46,7 +46,7 @@ static __always_inline int enrol(struct seq_file *seq, struct sock *sk)
 		return 0;
 	state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state) {
-		lose(WEIR_LOSS_STORAGE);
+		lose(WEIR_LOSS_STORAGE, row->workload);
 		return 0;
 	}
 	if (state->owner == owner)
@@ -193,6 +193,51 @@ int forget_tcp(struct bpf_iter__tcp *ctx)
 	state = bpf_sk_storage_get(&sockets, common, 0, 0);
 	if ((state && state->started_ns) || bpf_sock_destroy(common))
 		return 0;
+	bpf_seq_write(ctx->meta->seq, line, sizeof line - 1);
+	return 0;
+}
+
+/* Whether a UDP socket is still connected to the peer of the exchange that its state is about. */
+static __always_inline int is_connected(struct sock *sk, const struct socket_state *state)
+{
+	struct weir_addr peer;
+
+	if (!state->role || !sk->__sk_common.skc_dport)
+		return 0;
+	if (sk->__sk_common.skc_family == AF_INET)
+		addr_from_v4(&peer, sk->__sk_common.skc_daddr);
+	else
+		read_v6(&peer, &sk->__sk_common.skc_v6_daddr);
+	return addr_equal(&peer, &state->peer) &&
+	       (state->role == ROLE_ACCEPTING || state->port == sk->__sk_common.skc_dport);
+}
+
+/* Connected UDP sockets: the exchange is judged in the direction in which it began, and what reads from or writes to a
+ * socket whose exchange is refused gets ECONNABORTED. Unconnected ones are judged with each datagram. */
+SEC("iter/udp")
+int revoke_udp(struct bpf_iter__udp *ctx)
+{
+	struct sock *sk = (struct sock *)ctx->udp_sk;
+	struct decision decision = {};
+	struct socket_state *state;
+	struct weir_current now;
+	struct flow flow = {};
+
+	if (!sk || !in_force(&now) || now.audit)
+		return 0;
+	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (!state || !is_connected(sk, state))
+		return 0;
+	flow.protocol = IPPROTO_UDP;
+	if (state->role == ROLE_CONNECTING)
+		judge_opened(&now, sk, state, &flow, &decision);
+	else
+		judge_accepted(&now, sk, state, &flow, &decision);
+	if (decision.ruling.verdict != WEIR_DENIED || audited(&decision) ||
+	    bpf_sock_destroy((struct sock_common *)sk))
+		return 0;
+	state->role = ROLE_NONE;
+	report(&decision, &flow);
 	bpf_seq_write(ctx->meta->seq, line, sizeof line - 1);
 	return 0;
 }

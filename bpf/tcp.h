@@ -59,15 +59,19 @@ __noinline int judge_connection(struct __sk_buff *skb, struct seat *seat, struct
 }
 
 /* A connection that was open before weir knew its owner: accepted, if its own port is listened on. */
-static __always_inline __u8 role_of(struct __sk_buff *skb, const struct seat *seat)
+__noinline int role_of(struct __sk_buff *skb, const struct seat *seat)
 {
-	const struct weir_addr *local = seat->inbound ? &seat->flow.destination.addr : &seat->flow.source.addr;
-	const struct weir_addr *remote = seat->inbound ? &seat->flow.source.addr : &seat->flow.destination.addr;
-	__be16 port = seat->inbound ? seat->flow.port : seat->flow.source_port;
+	const struct weir_addr *local, *remote;
 	struct bpf_sock_tuple tuple = {};
-	__u32 size = socket_tuple(&tuple, remote, 0, local, port);
-	struct bpf_sock *listener = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	struct bpf_sock *listener;
+	__be16 port;
 
+	if (!seat)
+		return ROLE_NONE;
+	local = seat->inbound ? &seat->flow.destination.addr : &seat->flow.source.addr;
+	remote = seat->inbound ? &seat->flow.source.addr : &seat->flow.destination.addr;
+	port = seat->inbound ? seat->flow.port : seat->flow.source_port;
+	listener = bpf_sk_lookup_tcp(skb, &tuple, socket_tuple(&tuple, remote, 0, local, port), BPF_F_CURRENT_NETNS, 0);
 	if (!listener)
 		return ROLE_CONNECTING;
 	bpf_sk_release(listener);

@@ -10,6 +10,7 @@ extension Datapath {
       BPF_MAP_LOOKUP_BATCH, BPF_MAP_UPDATE_BATCH, BPF_MAP_DELETE_BATCH, BPF_OBJ_GET_INFO_BY_FD,
       // Programs that are loaded already: at a new proxy's cgroup, behind a pin, over the sockets that are open.
       BPF_OBJ_GET, BPF_OBJ_PIN, BPF_LINK_CREATE, BPF_LINK_UPDATE, BPF_LINK_DETACH, BPF_ITER_CREATE,
+      BPF_PROG_TEST_RUN,
     ]
     return commands.map(\.rawValue)
   }

@@ -201,9 +201,32 @@ public final class Datapath {
     return try visitSockets(["enrol_tcp", "enrol_udp"])
   }
 
-  /// Judges open TCP connections again and ends those that the generation in force refuses; returns how many.
+  /// Judges open TCP connections and connected UDP sockets again and ends those that the generation in force refuses;
+  /// returns how many.
   @discardableResult
-  public func revoke() throws(DatapathError) -> Int { try visitSockets(["revoke_tcp"]) }
+  public func revoke() throws(DatapathError) -> Int { try visitSockets(["revoke_tcp", "revoke_udp"]) }
+
+  /// Takes away what senders announced and nobody will ask for. To be called every few seconds.
+  public func tidy() throws(DatapathError) { try call("tidy") }
+
+  /// Removes the counters of workloads and rules that are gone, and with them what they had of what all share.
+  public func forget(workloads: Set<UInt32>, rules: Set<UInt32>) throws(DatapathError) {
+    let gone = try object.map("gone")
+    var left = (workloads.map(UInt64.init) + rules.map { UInt64(WEIR_GONE_RULE) | UInt64($0) })[...]
+    while !left.isEmpty {
+      let some = left.prefix(Int(WEIR_GONE_MAX))
+      left = left.dropFirst(some.count)
+      for key in some { try gone.set(key, UInt32(1)) }
+      defer { for key in some { try? gone.remove(key) } }
+      try call("forget_gone")
+    }
+  }
+
+  /// Runs a program that is called; without it, on a kernel that refuses it, nothing.
+  private func call(_ name: String) throws(DatapathError) {
+    guard let program = object.programs[name] else { return }
+    try check(bpf_prog_test_run_opts(program.descriptor, nil), "run", name)
+  }
 
   @discardableResult
   private func visitSockets(_ hooks: [String]) throws(DatapathError) -> Int {
@@ -230,18 +253,9 @@ public final class Datapath {
     try object.map("refusals").entries(weir_refusals_key.self, UInt64.self)
   }
 
-  /// Removes the counters of workloads and rules that are gone.
-  public func forget(workloads: Set<UInt32>, rules: Set<UInt32>) throws(DatapathError) {
-    let connections = try object.map("connections")
-    for (key, _) in try self.connections()
-    where workloads.contains(key.source) || workloads.contains(key.destination) {
-      try connections.remove(key)
-    }
-    let refusals = try object.map("refusals")
-    for (key, _) in try self.refusals()
-    where workloads.contains(key.source) || workloads.contains(key.destination) || rules.contains(key.rule) {
-      try refusals.remove(key)
-    }
+  /// Whose share (see wire.h) of the maps that all workloads use is how large, and what was lost of it.
+  public func usage() throws(DatapathError) -> [(UInt32, weir_usage)] {
+    try object.map("usage").entries(UInt32.self, weir_usage.self)
   }
 
   /// Indexed by weir_loss.

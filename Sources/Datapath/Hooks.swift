@@ -8,7 +8,7 @@ enum Place {
   case proxy
   /// No cgroup: it sees the whole machine.
   case host
-  /// An iterator: run on demand, never pinned.
+  /// An iterator or a call: run on demand, never pinned.
   case demand
 }
 
@@ -26,10 +26,17 @@ struct Hook {
       "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_create", "sock_ops", "egress", "ingress",
     ].map { Hook(name: $0, place: .root) }
     + [
+      Hook(
+        name: "sock_release", place: .root,
+        cost: "what a closed UDP socket announced counts as its workload's for some seconds more")
+    ]
+    + [
       "bind4", "bind6", "getpeername4", "getpeername6", "getsockopt", "setsockopt",
     ].map { Hook(name: $0, place: .proxy) }
     + [
-      Hook(name: "tcp_destroy_sock", place: .host, cost: "closed connections are not counted"),
+      Hook(
+        name: "tcp_destroy_sock", place: .host,
+        cost: "closed connections are not counted, and what they announced counts as their workload's for a minute"),
       Hook(name: "tcp_retransmit_skb", place: .host, cost: "retransmits are not counted"),
       Hook(
         name: "enrol_tcp", place: .demand,
@@ -43,6 +50,15 @@ struct Hook {
       Hook(
         name: "forget_tcp", place: .demand,
         cost: "proxies' connections that another layout forgot lose their packets but are not reset"),
+      Hook(
+        name: "revoke_udp", place: .demand,
+        cost: "connected UDP sockets that a new generation refuses lose their datagrams but are not told"),
+      Hook(
+        name: "tidy", place: .demand,
+        cost: "announcements that nobody took stay and count as their workload's"),
+      Hook(
+        name: "forget_gone", place: .demand,
+        cost: "counters of workloads and rules that are no more stay until weir detach"),
     ]
 
   static func at(_ place: Place) -> [Hook] { all.filter { $0.place == place } }

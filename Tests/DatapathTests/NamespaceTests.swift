@@ -5,6 +5,24 @@ import Testing
 
 @testable import Datapath
 
+extension Lab {
+  /// Two network namespaces and a wire between them; see `AcrossNamespaces`.
+  func wire() throws -> (left: Int32, right: Int32) {
+    let (left, right) = (try namespace(), try namespace())
+    func ip(_ netns: Int32, _ words: String) throws {
+      let said = try run(in: nil, netns: netns, ["ip"] + words.split(separator: " ").map(String.init))
+      guard said.status == 0 else { throw LabError("ip \(words): \(said.stderr)", code: EIO) }
+    }
+    try ip(left, "link add left type veth peer name right netns /proc/\(getpid())/fd/\(right)")
+    for (netns, name, number) in [(left, "left", 1), (right, "right", 2)] {
+      try ip(netns, "addr add 10.77.0.\(number)/24 dev \(name)")
+      try ip(netns, "addr add fd77::\(number)/64 dev \(name) nodad")
+      try ip(netns, "link set \(name) up")
+    }
+    return (left, right)
+  }
+}
+
 extension Kernel {
   /// Two network namespaces of this node and a wire between them:
   ///
@@ -15,21 +33,6 @@ extension Kernel {
   ///
   /// db (3) is in the right one and takes port 18083 from api (2) alone; nobody's addresses are declared.
   @Suite struct AcrossNamespaces {
-    private func wire(_ lab: Lab) throws -> (left: Int32, right: Int32) {
-      let (left, right) = (try lab.namespace(), try lab.namespace())
-      func ip(_ netns: Int32, _ words: String) throws {
-        let said = try lab.run(in: nil, netns: netns, ["ip"] + words.split(separator: " ").map(String.init))
-        guard said.status == 0 else { throw LabError("ip \(words): \(said.stderr)", code: EIO) }
-      }
-      try ip(left, "link add left type veth peer name right netns /proc/\(getpid())/fd/\(right)")
-      for (netns, name, number) in [(left, "left", 1), (right, "right", 2)] {
-        try ip(netns, "addr add 10.77.0.\(number)/24 dev \(name)")
-        try ip(netns, "addr add fd77::\(number)/64 dev \(name) nodad")
-        try ip(netns, "link set \(name) up")
-      }
-      return (left, right)
-    }
-
     private func databaseTakesTheAPI(_ lab: Lab) throws {
       try lab.workload("shop/api", number: 2)
       try lab.workload("shop/db", number: 3)
@@ -46,7 +49,7 @@ extension Kernel {
     @Test(arguments: ["10.77.0.2", "fd77::2"])
     func aLocalSenderIsKnownByItsCgroupThere(address: String) throws {
       try Lab.use { lab in
-        let (left, right) = try wire(lab)
+        let (left, right) = try lab.wire()
         try databaseTakesTheAPI(lab)
         try lab.server(in: "shop/db", netns: right, at: address, 18083)
         let stranger = try lab.client(in: nil, netns: left)
@@ -67,7 +70,7 @@ extension Kernel {
 
     @Test func datagramsToo() throws {
       try Lab.use { lab in
-        let (left, right) = try wire(lab)
+        let (left, right) = try lab.wire()
         try databaseTakesTheAPI(lab)
         try lab.server("udp", in: "shop/db", netns: right, at: "10.77.0.2", 18083)
         try lab.install()
@@ -80,7 +83,7 @@ extension Kernel {
 
     @Test func aRemotePeerIsKnownByItsAddress() throws {
       try Lab.use { lab in
-        let (left, right) = try wire(lab)
+        let (left, right) = try lab.wire()
         try databaseTakesTheAPI(lab)
         // The left side stands for another node: its processes are nobody's here, 10.77.0.1 is declared as api's.
         let api = weir_address(workload: 2, identity: 2, class_: 2, subject: 0, cell: 0, target: 0, flags: 0, pad: 0)

@@ -11,7 +11,7 @@ extension Kernel {
     static let attached = [
       "connect4": "cgroup/connect4", "connect6": "cgroup/connect6", "sendmsg4": "cgroup/sendmsg4",
       "sendmsg6": "cgroup/sendmsg6", "sock_create": "cgroup/sock_create", "sock_ops": "sockops",
-      "egress": "cgroup_skb/egress", "ingress": "cgroup_skb/ingress",
+      "sock_release": "cgroup/sock_release", "egress": "cgroup_skb/egress", "ingress": "cgroup_skb/ingress",
       "tcp_destroy_sock": "tp_btf/tcp_destroy_sock", "tcp_retransmit_skb": "tp_btf/tcp_retransmit_skb",
     ]
 
@@ -39,7 +39,7 @@ extension Kernel {
           pinned.isSuperset(
             of: Tables.names + [
               "current", "settings", "connections", "refusals", "losses", "events", "sockets", "exchanges",
-              "senders",
+              "senders", "usage",
             ]))
         #expect(!pinned.contains { $0.contains("rodata") || $0.contains("bss") })
       }

@@ -1,14 +1,14 @@
 import Glibc
 
-/// `peer.py` beside this file: servers and clients that the hooks are tried with.
+/// `peer.py` and `flood.py` beside this file: servers and clients that the hooks are tried with.
 extension Lab {
-  private static var script: String {
+  private static func script(_ name: String) -> String {
     let here = #filePath
-    return here[..<(here.lastIndex(of: "/") ?? here.startIndex)] + "/peer.py"
+    return here[..<(here.lastIndex(of: "/") ?? here.startIndex)] + "/" + name
   }
 
   private func peer(_ cgroup: String?, _ netns: Int32?, _ words: [String]) throws -> Child {
-    let child = try spawn(in: cgroup, netns: netns, ["python3", Lab.script] + words)
+    let child = try spawn(in: cgroup, netns: netns, ["python3", Lab.script("peer.py")] + words)
     guard try child.line() == "ready" else { throw LabError("peer.py \(words)", code: EPROTO) }
     return child
   }
@@ -35,10 +35,19 @@ extension Lab {
   }
 }
 
+extension Lab {
+  /// A process that does things many times, for `ask`; see flood.py.
+  package func flooder(in cgroup: String, netns: Int32? = nil) throws -> Child {
+    let child = try spawn(in: cgroup, netns: netns, ["python3", Lab.script("flood.py")])
+    guard try child.line() == "ready" else { throw LabError("flood.py", code: EPROTO) }
+    return child
+  }
+}
+
 extension Child {
   /// One command of `peer.py client` and its answer: `ok`, an errno's name, `TIMEOUT`, or what was received.
-  package func ask(_ command: String) throws -> String {
+  package func ask(_ command: String, seconds: Double = 10) throws -> String {
     try write(command + "\n")
-    return try line()
+    return try line(seconds: seconds)
   }
 }

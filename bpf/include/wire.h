@@ -187,11 +187,15 @@ enum weir_reporter {
 	WEIR_REPORTER_DESTINATION = 2, /* counted at the accepting socket */
 };
 
-/* connections: what TCP (and UDP: opened, bytes) did, per pair of workloads and destination port. */
+/* Instead of a destination: those that a source has no room of its own for any more. */
+#define WEIR_OTHER 0xffffffffu
+
+/* connections: what TCP (and UDP: opened, bytes) did, per pair of workloads and destination port. A source that has had its
+ * share of the map is counted under port 0 (other ports) and then under WEIR_OTHER, too. */
 struct weir_connections_key {
 	__u32 source;      /* workload numbers; 0 outside or no workload */
 	__u32 destination;
-	__u16 port;        /* destination port, host order */
+	__u16 port;        /* destination port, host order; 0 other */
 	__u8 protocol;
 	__u8 reporter;
 };
@@ -206,7 +210,7 @@ struct weir_connections {
 };
 
 /* refusals: what was denied: each refused connect(), datagram or arriving SYN, and once in a generation a
- * connection that is no longer allowed. */
+ * connection that is no longer allowed. Coarser entries as in connections; under WEIR_OTHER rule and protocol are 0. */
 struct weir_refusals_key {
 	__u32 source;
 	__u32 destination;
@@ -224,13 +228,35 @@ struct weir_refusals_key {
 
 /* losses: array of __u64; nothing is lost without one of these. */
 enum weir_loss {
-	WEIR_LOSS_EVENTS = 0,      /* verdict events that found the ring full */
-	WEIR_LOSS_CONNECTIONS = 1, /* counts that found the connections map full */
+	WEIR_LOSS_EVENTS = 0,      /* verdict events beyond the source's budget, or that found the ring full */
+	WEIR_LOSS_CONNECTIONS = 1, /* counts that found no entry in the connections map, not even a coarse one */
 	WEIR_LOSS_REFUSALS = 2,
-	WEIR_LOSS_EXCHANGES = 3,   /* UDP exchanges that could not be remembered */
+	WEIR_LOSS_EXCHANGES = 3,   /* UDP exchanges that their own socket's later ones pushed out */
 	WEIR_LOSS_STORAGE = 4,     /* sockets whose state could not be kept */
-	WEIR_LOSS_SENDERS = 5,     /* senders whose receiver in another namespace could not be told */
+	WEIR_LOSS_SENDERS = 5,     /* senders whose receiver in another namespace was not told: the share was used up */
 	WEIR_LOSS_LAST = 6,
+};
+
+/* The maps that all workloads share. */
+enum weir_shared {
+	WEIR_SHARED_SENDERS = 0,
+	WEIR_SHARED_CONNECTIONS = 1,
+	WEIR_SHARED_REFUSALS = 2,
+	WEIR_SHARED_LAST = 3,
+};
+
+/* usage: whose share (__u32) -> what it has. A workload's number; that of a destination with WEIR_FROM_OUTSIDE when the
+ * source is nobody's; 0 proxies; WEIR_EVERYBODY the sums. */
+#define WEIR_GONE_MAX 4096 /* workloads and rules that can be forgotten at once */
+#define WEIR_GONE_RULE 0x100000000ull
+#define WEIR_FROM_OUTSIDE 0x80000000u
+#define WEIR_EVERYBODY 0xffffffffu
+struct weir_usage {
+	__u64 entries[WEIR_SHARED_LAST]; /* by weir_shared */
+	__u64 lost[WEIR_LOSS_LAST];      /* its part of losses, by weir_loss */
+	__u64 second;                    /* of CLOCK_MONOTONIC, in which it had so many events: */
+	__u32 refusals;
+	__u32 allowed;
 };
 
 /* events: ring buffer; one for each verdict on a new flow. Refusals always, the rest while somebody follows. */
@@ -279,6 +305,7 @@ _Static_assert(sizeof(struct weir_ruling) == 16, "weir_ruling");
 _Static_assert(sizeof(struct weir_connections_key) == 12, "weir_connections_key");
 _Static_assert(sizeof(struct weir_refusals_key) == 20, "weir_refusals_key");
 _Static_assert(sizeof(struct weir_event) == 80, "weir_event");
+_Static_assert(sizeof(struct weir_usage) == 88, "weir_usage");
 #endif
 
 #endif
