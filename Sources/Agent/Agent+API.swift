@@ -38,6 +38,7 @@ extension Agent {
     let programs = (try? datapath.programs()) ?? []
     let losses = (try? datapath.losses()) ?? []
     let gaps = findGaps()
+    let maps = (try? datapath.maps()) ?? []
     let isCurrent = problems.isEmpty && failure == nil && inForce?.generation == generation
     return Status(
       version: Version.text, layout: WEIR_LAYOUT, pid: getpid(), started: Clock.timestamp(started),
@@ -48,9 +49,10 @@ extension Agent {
       objects: inForce?.candidate.objects ?? 0, workloads: inForce?.presence.workloads.count ?? 0,
       filesRejected: Set(problems.map(\.file)).count, problems: problems, failure: failure,
       privileges: PrivilegeReport(), namespacesNotEntered: datapath.namespacesNotEntered,
-      missing: datapath.missing, programs: programs, gaps: gaps, maps: (try? datapath.maps()) ?? [],
+      missing: datapath.missing, programs: programs, gaps: gaps, maps: maps,
       proxies: proxies(),
       losses: Dictionary(uniqueKeysWithValues: losses.enumerated().map { (Metrics.loss($0), $1) }),
+      usage: Share.top(5, of: Share.all((try? datapath.usage()) ?? [], maps, names)),
       refusals: verdicts.lastRefusals(names), subtrees: subtrees(), faults: faults())
   }
 
@@ -107,6 +109,7 @@ extension Agent {
       metrics.losses = try datapath.losses()
       metrics.faults = try datapath.faults()
       metrics.maps = try datapath.maps()
+      metrics.shares = Share.all(try datapath.usage(), metrics.maps, names)
       metrics.node.programs = try datapath.programs().count
       metrics.node.gaps = findGaps()
       metrics.node.generation = try datapath.generation()

@@ -259,9 +259,17 @@ public final class Agent {
     if !verdicts.followers.isEmpty { api?.dropHungUp() }
     if ticks % Agent.secondsBetweenLooks == 0 { releaseNumbers() }
     if ticks % 5 == 0 {
+      tidy()
       for name in RunLeftovers.remove(in: configuration.workloads, root: tree.root) {
         log.info("workload-removed", ["workload": name, "reason": "its runner and its processes are gone"])
       }
+    }
+  }
+
+  /// What sockets left behind.
+  private func tidy() {
+    do throws(DatapathError) { try datapath.tidy() } catch {
+      log.error("announcements-not-tidied", ["error": Failure(error)])
     }
   }
 

@@ -31,6 +31,7 @@ struct Metrics {
   var losses: [UInt64] = []
   /// As Datapath.faults answers.
   var faults: [UInt64] = []
+  var shares: [Share] = []
   var connections: [(weir_connections_key, weir_connections)] = []
   var refusals: [(weir_refusals_key, UInt64)] = []
   var names = Names()
@@ -40,6 +41,7 @@ struct Metrics {
     writeNode(&out)
     writeKernel(&out)
     writeFaults(&out)
+    writeShares(&out)
     writeConnections(&out)
     writeRefusals(&out)
     return out.text
@@ -125,6 +127,21 @@ struct Metrics {
 
   private static let faultReasons = [Reason.noTables.word, Reason.noMemory.word]
 
+  /// As many series as there are workloads: only what is not zero.
+  private func writeShares(_ out: inout PrometheusText) {
+    func labels(_ share: Share, _ key: String) -> String {
+      PrometheusText.labels([key: share.map, "workload": share.workload])
+    }
+    out.family("weir_map_usage", .gauge, "Entries that a workload has in a map that all share.")
+    for share in shares where share.entries > 0 {
+      out.sample("weir_map_usage", labels(share, "map"), share.entries)
+    }
+    out.family("weir_lost_by_workload_total", .counter, "Whose the losses of weir_lost_total are.")
+    for share in shares where share.lost > 0 {
+      out.sample("weir_lost_by_workload_total", labels(share, "what"), share.lost)
+    }
+  }
+
   /// The word for a weir_loss.
   static func loss(_ index: Int) -> String {
     switch UInt32(index) {
@@ -144,7 +161,7 @@ struct Metrics {
       let rule = names.rule(key.rule)
       let labels = PrometheusText.labels([
         "source": names.workload(key.source), "destination": names.workload(key.destination),
-        "port": "\(key.port)", "protocol": Names.protocol(key.protocol), "layer": Names.layer(key.direction),
+        "port": Names.port(key.port, key.protocol), "protocol": Names.protocol(key.protocol), "layer": Names.layer(key.direction),
         "reason": Names.reason(key.reason), "policy": rule?.policy ?? "", "rule": rule?.path ?? "",
       ])
       sums[labels, default: 0] &+= count
@@ -165,7 +182,7 @@ struct Metrics {
       let isSource = UInt32(key.reporter) == WEIR_REPORTER_SOURCE.rawValue
       let labels = PrometheusText.labels([
         "source": names.workload(key.source), "destination": names.workload(key.destination),
-        "port": "\(key.port)", "protocol": Names.protocol(key.protocol),
+        "port": Names.port(key.port, key.protocol), "protocol": Names.protocol(key.protocol),
         "reporter": isSource ? "source" : "destination",
       ])
       sums[labels] = sums[labels].map { Metrics.sum($0, value) } ?? value

@@ -20,9 +20,11 @@ struct Names {
 
   init(_ numbers: Numbers = Numbers(), set: PolicySet = PolicySet()) { known = Known(numbers, set) }
 
-  /// `outside` for nobody weir knows; `removed` for a number whose name is lost.
+  /// `outside` for nobody weir knows; `removed` for a number whose name is lost; `other` for those that a source had no
+  /// counters of its own for any more.
   func workload(_ number: UInt32) -> String {
-    number == 0 ? "outside" : known.workloads[number] ?? "removed"
+    if number == WEIR_OTHER { return "other" }
+    return number == 0 ? "outside" : known.workloads[number] ?? "removed"
   }
 
   func proxy(_ number: UInt32) -> String? {
@@ -43,6 +45,12 @@ struct Names {
     let rule = Rule(policy: policy, path: path, place: known.places.place(of: policy, path))
     known.found[number] = rule
     return rule
+  }
+
+  /// `other` for those that a pair had no counters of their own for any more; protocols without ports have 0.
+  static func port(_ port: UInt16, _ transport: UInt8) -> String {
+    let hasPorts = [TransportProtocol.tcp, .udp, .sctp].contains { $0.number == transport }
+    return port == 0 && hasPorts ? "other" : "\(port)"
   }
 
   static func reason(_ number: UInt8) -> String { Reason(rawValue: number)?.word ?? "unknown-\(number)" }

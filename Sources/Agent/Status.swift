@@ -51,6 +51,8 @@ struct Status: Codable {
   var maps: [MapFill]
   var proxies: [ProxyStatus]
   var losses: [String: UInt64]
+  /// Who has most of what all workloads share, and whose losses they are: five of each.
+  var usage: [Share]
   /// The newest last.
   var refusals: [VerdictRecord]
   var subtrees: [SubtreeStatus]

@@ -37,6 +37,7 @@ struct MetricsTests {
     metrics.faults = Array(repeating: 0, count: Int(WEIR_REASON_LAST.rawValue) * 2)
     metrics.faults[missing] = 7
     metrics.node.unidentified = 3
+    metrics.shares = [Share(map: "senders", workload: "shop/web", entries: 3, share: 0.1, lost: 4)]
     metrics.connections = [(connection(1, 2), weir_connections())]
     metrics.refusals = [(weir_refusals_key(), 1)]
     let lines = metrics.text.split(separator: "\n")
@@ -62,6 +63,36 @@ struct MetricsTests {
     #expect(metrics.text.contains(#"weir_faults_total{reason="no-memory",outcome="allowed"} 0"#))
     #expect(!metrics.text.contains(#"reason="no-rule""#) && metrics.text.contains("\nweir_unidentified 3\n"))
     #expect(metrics.text.contains(#"weir_map_max_entries{map="workloads"} 2"#))
+    #expect(metrics.text.contains(#"weir_map_usage{map="senders",workload="shop/web"} 3"#))
+    #expect(metrics.text.contains(#"weir_lost_by_workload_total{what="senders",workload="shop/web"} 4"#))
+  }
+
+  @Test func `the largest share of each map comes first, and those outside are one`() throws {
+    let maps = [
+      try #require(JSON.decode(MapFill.self, Array(#"{"name":"refusals","entries":9,"maxEntries":100}"#.utf8)))
+    ]
+    let usage = [
+      (UInt32(1), weir_usage(entries: (0, 0, 2), lost: (7, 0, 0, 0, 0, 0), second: 0, refusals: 0, allowed: 0)),
+      (UInt32(2), weir_usage(entries: (0, 0, 5), lost: (0, 0, 0, 0, 0, 0), second: 0, refusals: 0, allowed: 0)),
+      (1 | WEIR_FROM_OUTSIDE, weir_usage(entries: (0, 0, 1), lost: (0, 0, 0, 0, 0, 0), second: 0, refusals: 0, allowed: 0)),
+      (2 | WEIR_FROM_OUTSIDE, weir_usage(entries: (0, 0, 2), lost: (0, 0, 0, 0, 0, 0), second: 0, refusals: 0, allowed: 0)),
+      (WEIR_EVERYBODY, weir_usage(entries: (0, 0, 10), lost: (7, 0, 0, 0, 0, 0), second: 0, refusals: 0, allowed: 0)),
+    ]
+    let shares = Share.all(usage, maps, Names(numbers()))
+    #expect(
+      shares == [
+        Share(map: "events", workload: "shop/web", entries: 0, share: 0, lost: 7),
+        Share(map: "refusals", workload: "shop/api", entries: 5, share: 0.05, lost: 0),
+        Share(map: "refusals", workload: "outside", entries: 3, share: 0.03, lost: 0),
+        Share(map: "refusals", workload: "shop/web", entries: 2, share: 0.02, lost: 0),
+      ])
+    #expect(Share.top(1, of: shares).map(\.workload) == ["shop/web", "shop/api"])
+  }
+
+  @Test func `what is counted together is called other`() {
+    #expect(Names.port(0, 6) == "other" && Names.port(0, 17) == "other" && Names.port(80, 6) == "80")
+    #expect(Names.port(0, 1) == "0" && Names.port(0, 47) == "0", "ICMP has types, GRE nothing")
+    #expect(Names().workload(WEIR_OTHER) == "other" && Names().workload(0) == "outside")
   }
 
   @Test func aHistogramIsCumulativeInSecondsAndEndsWithInfinity() {

@@ -127,6 +127,12 @@ enum StatusText {
     section(
       "maps", status.maps.map { [$0.name, "\($0.entries)", "\($0.maxEntries)"] }, ["NAME", "ENTRIES", "OF"])
     section(
+      "who has most of what all share",
+      status.usage.map {
+        let share = $0.share > 0 ? "\(Int(($0.share * 100).rounded(.up)))%" : "-"
+        return [$0.map, $0.workload, "\($0.entries)", share, "\($0.lost)"]
+      }, ["MAP", "WORKLOAD", "ENTRIES", "SHARE", "LOST"])
+    section(
       "last refusals", status.refusals.suffix(10).map(FlowsText.row), FlowsText.header)
     return text
   }
