@@ -19,7 +19,10 @@ extension Agent {
       log.error(gap.runs ? "pin-missing" : "program-missing", ["program": gap.program, "why": gap.why])
     }
     var failure: Failure?
-    do throws(DatapathError) { try datapath.mend() } catch { failure = Failure(error) }
+    do throws(DatapathError) { try datapath.mend() } catch {
+      failure = Failure(error)
+      endIfGivenUp(error)
+    }
     let left = findGaps()
     if let failure, left != gaps { log.error("not-mended", ["error": failure]) }
     let mended = Set(found).union(gaps).subtracting(left)

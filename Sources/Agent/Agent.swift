@@ -53,6 +53,8 @@ public final class Agent {
   private var lastSweep: UInt64 = 0
   /// What it costs not to enter other network namespaces has been said.
   var namespacesNoted = false
+  /// Why it ends by itself; nil while it does not.
+  var ending: Failure?
   /// Asked for something by somebody who is neither root nor the agent's user.
   let strangers = Strangers()
 
@@ -115,13 +117,14 @@ public final class Agent {
     loop.run()
     Notify.stopping()
     log.info(
-      "stopped",
+      ending == nil ? "stopped" : "ended",
       [
         "enforcement": "stays", "bpffs": configuration.bpffs,
         "remove": "weir detach --bpffs \(configuration.bpffs)",
       ])
     api?.stop()
     scrape?.stop()
+    if let ending { throw ending }
   }
 
   /// A second after a switch: what reading and compiling freed goes back to the kernel. Not at once, for the next

@@ -21,6 +21,14 @@ extension EndToEnd {
     return (String(answer.stdout.suffix(3)), String(answer.stdout.dropLast(3)))
   }
 
+  /// ingress and egress take CAP_NET_ADMIN, which a running agent has not: it ends by itself, as one that a service manager
+  /// starts again.
+  private func expectRestart(_ node: Node) throws {
+    #expect(try node.stopAgent(0) == 2, "no signal: it ends by itself")
+    #expect(node.logText.contains("CAP_NET_ADMIN was given up after the start; start it again\n"))
+    try node.start()
+  }
+
   @Test func `a program that somebody takes off is attached again within a second or two, and said once`() throws {
     try Node.use { node in
       try node.write("all.yaml", node.workload("web") + PolicyText.egress("web", ports: [8081]))
@@ -28,6 +36,7 @@ extension EndToEnd {
       try node.start()
       let attached = try Lab.attached(node.root)
       for program in ["connect4", "egress", "sock_create"] { detach(node, program) }
+      try expectRestart(node)
       _ = try eventually("the programs") { try Lab.attached(node.root) == attached ? true : nil }
       let status = try eventually("no gap") { () -> Status? in
         let status = try node.status()
@@ -38,7 +47,7 @@ extension EndToEnd {
         let line = "event=program-missing program=\(program) why=\"was detached from \(node.root)\""
         #expect(node.logText.components(of: line) == 1, "\(program)")
       }
-      #expect(node.logText.contains("event=mended programs=connect4,egress,sock_create"))
+      #expect(node.logText.contains("event=mended programs=connect4,sock_create"))
       #expect(try Scrape(node.scrape()).value("weir_programs_missing") == 0)
     }
   }
@@ -67,6 +76,7 @@ extension EndToEnd {
       #expect(ready.status == "503" && ready.text.contains("its cgroup \(node.root) is gone"), "\(ready)")
 
       for path in ["", "/shop", "/shop/web", "/shop/api"] { #expect(mkdir(node.root + path, 0o755) == 0) }
+      try expectRestart(node)
       _ = try eventually("the root to be judged") { try node.status().inForce ? true : nil }
       try node.server("api", 8082)
       let web = try node.client("web")
