@@ -9,7 +9,9 @@ enum Preflight {
   static func check(_ given: Configuration) throws(Failure) -> (Configuration, CgroupTree) {
     // First, so that what is not readable without the rest is found here and not at the first change.
     Privileges.bound(to: Privileges.kept(enteringNamespaces: given.enterNamespaces))
-    try Privileges.keep(Privileges.needed + (given.enterNamespaces ? Privileges.entering : []))
+    // CAP_SYS_ADMIN, where it is given, until the programs are loaded: libbpf 1.1 asks for the modules' type information by
+    // id where a function is not in the kernel's own, as bpf_sock_destroy before 6.5.
+    try Privileges.keep(Privileges.needed + Privileges.entering)
     var configuration = given
     configuration.policies = given.policies.map(Files.absolute)
     configuration.runDirectory = Files.absolute(given.runDirectory)
