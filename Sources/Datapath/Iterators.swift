@@ -33,8 +33,10 @@ struct Iterators {
     let visit = Visit(
       namespaces: namespaces.sorted { $0.key < $1.key }.map { $0.value.entrance },
       links: zip(links, programs).map { ($0.raw, $1.name) })
-    let report = try onThread { visit.run() }
-    _ = (links, namespaces)
+    // The optimizer may close what is in a collection right after the last look at it, which is above.
+    let report = try withExtendedLifetime((links, namespaces)) { () throws(DatapathError) in
+      try onThread { visit.run() }
+    }
     if let failure = report.failure { throw failure }
     return report
   }
