@@ -33,7 +33,7 @@ static struct target {
 } targets[MAX_TARGETS];
 
 static int target_count, thread_count;
-static long rate, period;
+static long rate, period, only_v4;
 static FILE *log_file, *wrong_file;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_ullong established, slowest, long_exchanges, long_broken, long_slowest;
@@ -73,7 +73,7 @@ static int exchange(int fd)
 
 static void try_one(struct target *target, uint32_t index)
 {
-	int family = index % 4 == 3 && !target->kind->only_v4 ? AF_INET6 : AF_INET, type = target->kind->type;
+	int family = index % 4 == 3 && !only_v4 && !target->kind->only_v4 ? AF_INET6 : AF_INET, type = target->kind->type;
 	struct sockaddr_storage to = loopback(family, target->port, type == SOCK_DGRAM ? 0 : index);
 	int fd = make_socket(family, type, PATIENCE), wrong, got;
 	struct record seen = { .begin = now_ns(), .port = target->port, .family = family == AF_INET ? 4 : 6 };
@@ -237,6 +237,7 @@ int client(char **words)
 
 	read_targets(words);
 	rate = number_option(words, "rate", 0);
+	only_v4 = !number_option(words, "ipv6", 1);
 	period = number_option(words, "period", 40);
 	long_count = number_option(words, "long", 0);
 	long_port = (uint16_t)number_option(words, "long-port", 0);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static FILE *ends;
-static int poll_fd, again;
+static int poll_fd, again, only_v4;
 static uint16_t port_of[MAX_FDS];
 static long open_now, opened, lost;
 
@@ -24,7 +24,7 @@ static void note(const char *what, uint16_t port, int error)
 /* Whether it may. */
 static int open_one(uint16_t port, uint32_t index)
 {
-	int family = index % 4 == 3 ? AF_INET6 : AF_INET, fd = make_socket(family, SOCK_STREAM, 5000);
+	int family = index % 4 == 3 && !only_v4 ? AF_INET6 : AF_INET, fd = make_socket(family, SOCK_STREAM, 5000);
 	struct sockaddr_storage to = loopback(family, port, index);
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.fd = fd };
 
@@ -68,6 +68,7 @@ int hold(char **words)
 	uint16_t ports[64];
 	long count = words[0] ? atol(words[0]) : 0, missing = 0, port_count = 0;
 
+	only_v4 = !number_option(words, "ipv6", 1);
 	again = (int)number_option(words, "again", 0);
 	for (char **word = words + 1; words[0] && *word; word++)
 		if (!strchr(*word, '=') && port_count < 64)

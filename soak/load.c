@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs; a word NAME=VALUE is an option and may stand anywhere.
- * at=IPV4/IPV6 is where the other side is, for all verbs, instead of loopback; from=IPV4/IPV6 is where this side is.
+ * at=IPV4/IPV6 is where the other side is, for all verbs, instead of loopback; from=IPV4/IPV6 is where this side is;
+ * ipv6=0: client and hold do without IPv6.
  *
  *   load serve PORT... [udp=PORT] [ends=FILE ends-of=PORT]
  *                                                 answers each byte with itself on loopback, IPv4 and IPv6, until SIGTERM;

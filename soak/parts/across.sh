@@ -1,32 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Kills and upgrades as in kills.sh, a fifth of them, with the server in another network namespace behind a veth. Sourced by
-# run.
+# Kills, upgrades and generations as in kills.sh and generations.sh, a fifth of them, with the server in another network
+# namespace behind a veth. Sourced by run.
 
-# second_namespace: one that lives as long as its keeper, with an end of a veth; what server and client need to know.
-second_namespace() {
-  spawn "$tools" keeper unshare --net sleep infinity
-  keeper=$spawned
-  in_another() { [ "$(readlink "/proc/$keeper/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
-  await 5 "a second network namespace" in_another
-  local inside=(nsenter --net="/proc/$keeper/ns/net")
-  ip link add soak0 type veth peer name soak1 netns "$keeper"
-  ip addr add 10.99.0.1/24 dev soak0
-  ip addr add fd99::1/64 dev soak0 nodad
-  ip link set soak0 up
-  "${inside[@]}" ip addr add 10.99.0.2/24 dev soak1
-  "${inside[@]}" ip addr add fd99::2/64 dev soak1 nodad
-  "${inside[@]}" ip link set soak1 up
-  "${inside[@]}" ip link set lo up
-  server_in=("${inside[@]}") server_ends=at=10.99.0.2/fd99::2 client_ends="at=10.99.0.2/fd99::2 from=10.99.0.1/fd99::1"
-  { workload client soak/client client '["10.99.0.1", "fd99::1"]'
-    workload server soak/server server '["10.99.0.2", "fd99::2"]'; } >$policies/workloads.yaml
+# again PART: that part, with a second namespace for as long as it runs. KILLS and so on are those of this part.
+again() {
+  # The source of an IPv6 connect() is not known before routing, even when it is bound: the receiver refuses it, in silence.
+  across=across ingress_kind=ingress4 more='ipv6=0' agent_options=()
+  # To end connections in the other namespace; an agent that does not know the option does it anyway.
+  ! "$weir" help agent | grep -q enter-namespaces || agent_options=(--enter-namespaces)
+  . "$soak/parts/$1.sh"
+  kill "$keeper"
+  across='' ingress_kind='' more='' agent_options=() server_in=() server_ends='' client_ends=''
 }
 
-# The source of an IPv6 connect() is not known before routing, even when it is bound: the receiver refuses it, in silence.
-across=across ingress_kind=ingress4
-saved=${KILLS:-},${UPGRADES:-}
-KILLS=${KILLS:-$(scaled 40)} UPGRADES=${UPGRADES:-$(scaled 10)}
-. "$soak/parts/kills.sh"
-kill "$keeper"
-KILLS=${saved%,*} UPGRADES=${saved#*,} across='' server_in=() server_ends='' client_ends='' ingress_kind=''
+all=$scale
+scale=$(awk -v s="$scale" 'BEGIN { print s / 5 }')
+again kills
+end_part
+again generations
+scale=$all

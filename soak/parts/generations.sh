@@ -3,11 +3,12 @@
 # Generation after generation under load: every verdict is that of the generation in force, and what a generation
 # forbids is gone at once. Sourced by run.
 
-part=generations
+part=${across:-generations}
 generations=${GENERATIONS:-$(scaled 1000)} connections=${HELD:-$(scaled 10000)} rounds=${ROUNDS:-$(scaled 10)}
-title "Generations: $generations in a row under load, with $connections connections open"
+title "Generations${across:+, across two network namespaces}: $generations in a row under load, with $connections connections open"
 
 basic_files
+[ -z "${across:-}" ] || second_namespace
 egress_ports=$(seq -s ' ' $egress_first $((egress_first + 7)))
 ingress_ports=$(seq -s ' ' $ingress_first $((ingress_first + 7)))
 # Set k: of the eight egress ports only the k-th is open; of the eight ingress ports only the k-th is closed. No two sets
@@ -22,15 +23,15 @@ done
 cp "${sets[7]}" $policies/policies.yaml
 start_server $all_ports ends=$home/server-ends ends-of=$held
 start_agent
-spawn "$root/soak/client" held $load hold "$connections" $held ends=$home/held-ends
+spawn "$root/soak/client" held $load hold "$connections" $held ${client_ends:-} ${more:-} ends=$home/held-ends
 holder=$spawned
 await 60 "$connections connections" grep -sq open $logs/held
 # A few that each set forbids an eighth of.
-spawn "$root/soak/client" changing $load hold 64 $ingress_ports again=1 ends=$home/changing-ends
+spawn "$root/soak/client" changing $load hold 64 $ingress_ports ${client_ends:-} ${more:-} again=1 ends=$home/changing-ends
 changing=$spawned
 logged=()
 for port in $egress_ports $ingress_ports; do logged+=("logged=$port" "allowed=$always" "egress=$no_egress" "ingress=$no_ingress"); done
-spawn "$root/soak/client" client $load client rate=${RATE:-6000} long=200 long-port=$always wrong=$home/wrong log=$home/records \
+spawn "$root/soak/client" client $load client ${client_ends:-} ${more:-} rate=${RATE:-6000} long=200 long-port=$always wrong=$home/wrong log=$home/records \
   "${logged[@]}"
 client=$spawned
 sleep 1
@@ -74,7 +75,7 @@ for round in $(seq "$rounds"); do
   rm -f $logs/held $home/held-ends
   : >$logs/held
   : >$home/server-ends
-  spawn "$root/soak/client" held $load hold "$connections" $held ends=$home/held-ends
+  spawn "$root/soak/client" held $load hold "$connections" $held ${client_ends:-} ${more:-} ends=$home/held-ends
   await 60 "$connections connections" grep -sq open $logs/held
   spent=$(agent_us)
   within "$tools" $load flip $policies/policies.yaml "$(current_pin)" 1 pause=0 $home/set-without $home/set-with >$home/switch

@@ -63,10 +63,10 @@ finish() {
 # launch [BINARY]: starts an agent and does not wait for it.
 launch() {
   spawn "$seat" agent "${launcher[@]}" "${1:-$weir}" agent --policies $policies --cgroup-root "$root" --bpffs $bpffs \
-    --run-dir $node --metrics 127.0.0.1:$metrics
+    --run-dir $node --metrics 127.0.0.1:$metrics "${agent_options[@]}"
   agent=$spawned
 }
-launcher=()
+launcher=() agent_options=()
 
 # start_agent [BINARY]: returns when it answers that a generation is in force.
 start_agent() {
@@ -97,7 +97,6 @@ scrape() { curl -sf --noproxy '*' http://127.0.0.1:$metrics/metrics; }
 # The time that the agent had a CPU, in us, also what threads used that have ended.
 agent_us() { awk '$1 == "usage_usec" { print $2 }' "$seat/cpu.stat"; }
 
-server_in=() server_ends='' # see across.sh
 # start_server PORT...: on every port of the soak, in the workload server.
 start_server() {
   spawn "$root/soak/server" server "${server_in[@]}" $load serve $server_ends "$@"
