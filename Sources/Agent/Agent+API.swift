@@ -13,6 +13,7 @@ extension Agent {
       "/workloads": ("GET", { [unowned self] in json(200, workloads()) }),
       "/enforced": ("GET", { [unowned self] in json(200, enforced()) }),
       "/flows": ("GET", { [unowned self] in follow() }),
+      "/verify": ("POST", { [unowned self] in verifyOnRequest { self.api?.query($0) } }),
       "/reload": (
         "POST",
         { [unowned self] in
@@ -53,7 +54,7 @@ extension Agent {
       proxies: proxies(),
       losses: Dictionary(uniqueKeysWithValues: losses.enumerated().map { (Metrics.loss($0), $1) }),
       usage: Share.top(5, of: Share.all((try? datapath.usage()) ?? [], maps, names)),
-      refusals: verdicts.lastRefusals(names), subtrees: subtrees(), faults: faults())
+      refusals: verdicts.lastRefusals(names), subtrees: subtrees(), faults: faults(), verify: verifyStatus())
   }
 
   private func proxies() -> [Status.ProxyStatus] {
@@ -98,14 +99,17 @@ extension Agent {
     let generation = keptGeneration
     if generation == 0 { return .text(503, "no generation is in force") }
     if let gap = findGaps().first(where: { !$0.runs }) { return .text(503, "program \(gap.program) \(gap.why)") }
+    if let complaint = verifyComplaint { return .text(503, complaint) }
     return .text(200, "generation \(generation) is in force")
   }
 
   private func metrics() -> HTTPResponse {
     var metrics = Metrics()
     do {
-      metrics.connections = try datapath.connections()
-      metrics.refusals = try datapath.refusals()
+      metrics.connections = try datapath.connections().filter {
+        !verifying.isProbe($0.0.source, $0.0.destination)
+      }
+      metrics.refusals = try datapath.refusals().filter { !verifying.isProbe($0.0.source, $0.0.destination) }
       metrics.losses = try datapath.losses()
       metrics.faults = try datapath.faults()
       metrics.maps = try datapath.maps()
@@ -125,6 +129,10 @@ extension Agent {
     metrics.node.objects = objectCounts()
     metrics.node.filesRejected = Set(problems.map(\.file)).count
     for outcome in Outcome.allCases { metrics.node.reloads[outcome.rawValue] = reloads[outcome] ?? 0 }
+    if configuration.verify {
+      metrics.node.probes = verifying.probes
+      metrics.node.lastVerified = verifying.lastSuccess.map { Double($0) / 1_000_000_000 }
+    }
     metrics.node.workloads = inForce?.presence.workloads.count ?? 0
     metrics.node.unidentified = sighting.unidentified.count
     (metrics.node.residentBytes, metrics.node.cpuSeconds) = Agent.ownUse()

@@ -18,14 +18,6 @@ extension Agent {
       ])
   }
 
-  /// To attach ingress or egress again takes CAP_NET_ADMIN (the other programs are attached without), and a running agent
-  /// has given that up: it ends, for whoever keeps it running to start it again. What is attached stays so meanwhile.
-  func endIfGivenUp(_ error: DatapathError) {
-    guard error.code == EPERM, error.step.hasPrefix("attach"), !Privileges.holds(.netAdmin) else { return }
-    ending = Failure("\(error.step) \(error.subject): EPERM: CAP_NET_ADMIN was given up after the start; start it again")
-    loop.stop()
-  }
-
   /// Says once what it costs that workloads live where this agent may not look.
   func noteNamespaces() {
     if namespacesNoted || datapath.namespacesNotEntered == 0 { return }

@@ -176,6 +176,7 @@ extension Agent {
         candidate: candidate, presence: presence, entries: entries, rules: rules, generation: generation,
         since: since), names)
     let (enrolled, revoked) = settleOpenConnections(keeping: proxies)
+    verifySoon()
     log.info(
       "generation-in-force",
       [

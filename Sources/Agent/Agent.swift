@@ -30,8 +30,13 @@ public final class Agent {
   var failure: String?
   var reloads: [Outcome: UInt64] = [:]
   var verdicts = VerdictLog()
+  var verifying = Verifying()
   /// What the last look found, so that it is said once.
   var gaps: [Gap] = []
+  /// Why what somebody took off could not be put back.
+  var mendingFailed: Failure?
+  /// It ends for that reason, to be started again.
+  var beginsAgain = false
 
   /// Of the last set without a misplaced cgroup, by its inventory's stamp and its Subtrees.
   var lastLocated: (stamp: UInt64, subtrees: [String: Subtree], located: CgroupTree.Located)?
@@ -41,7 +46,7 @@ public final class Agent {
   private let library = Library()
   private let watcher: Watcher
   private let signals: Signals
-  private var api: HTTPServer?
+  private(set) var api: HTTPServer?
   private var scrape: HTTPServer?
   private var settling: (since: UInt64, deadline: EventLoop.Deadline)?
   private var ticks = 0
@@ -53,8 +58,6 @@ public final class Agent {
   private var lastSweep: UInt64 = 0
   /// What it costs not to enter other network namespaces has been said.
   var namespacesNoted = false
-  /// Why it ends by itself; nil while it does not.
-  var ending: Failure?
   /// Asked for something by somebody who is neither root nor the agent's user.
   let strangers = Strangers()
 
@@ -62,6 +65,8 @@ public final class Agent {
   public init(_ given: Configuration) throws(Failure) {
     let began = Clock.monotonic()
     log = Log()
+    // Before anything is given up: it needs a network namespace of its own.
+    let canary = given.verify ? try? CanaryChild() : nil
     (configuration, tree) = try Preflight.check(given)
     do throws(SystemError) {
       signal(SIGPIPE, SIG_IGN)
@@ -92,6 +97,7 @@ public final class Agent {
     }
     numbers = known ?? Numbers()
     names = Names(numbers)
+    startVerifying(canary)
     try serve(socket: socket, metrics: metrics.descriptor)
     log.info(
       "started",
@@ -116,15 +122,18 @@ public final class Agent {
     Notify.ready()
     loop.run()
     Notify.stopping()
+    stopVerifying()
+    if beginsAgain, let mendingFailed {
+      throw Failure("ends to be started again, for a running agent cannot put a program back: \(mendingFailed)")
+    }
     log.info(
-      ending == nil ? "stopped" : "ended",
+      "stopped",
       [
         "enforcement": "stays", "bpffs": configuration.bpffs,
         "remove": "weir detach --bpffs \(configuration.bpffs)",
       ])
     api?.stop()
     scrape?.stop()
-    if let ending { throw ending }
   }
 
   /// A second after a switch: what reading and compiling freed goes back to the kernel. Not at once, for the next
@@ -224,6 +233,7 @@ public final class Agent {
   private func takeEvents() {
     do {
       try datapath.drainEvents { [unowned self] event in
+        if isProbe(event) { return }
         verdicts.take(event, names: names, log: log)
         if event.endsSomething { sweepSoon() }
       }

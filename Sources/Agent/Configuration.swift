@@ -18,6 +18,8 @@ public struct Configuration: Sendable {
   public var enterNamespaces = false
   /// Let a started agent make the system calls it needs and no others.
   public var seccomp = true
+  /// Try flows with a canary, every half minute and after each generation.
+  public var verify = false
 
   /// A fault of weir's own lets through where not even the Subtree can be told; else it refuses.
   public var failOpen = false

@@ -57,6 +57,11 @@ enum Files {
   @discardableResult
   static func remove(_ path: String) -> Bool { unlink(path) == 0 || errno == ENOENT }
 
+  static func isSocket(_ descriptor: Int32) -> Bool {
+    var about = stat()
+    return fstat(descriptor, &about) == 0 && about.st_mode & S_IFMT == S_IFSOCK
+  }
+
   static func isDirectory(_ path: String) -> Bool { kind(path) == S_IFDIR }
 
   static func exists(_ path: String) -> Bool { kind(path) != nil }

@@ -21,6 +21,7 @@ final class Follower {
   private var dropped = 0
   private var isSuspended = false
   private var isEnding = false
+  private var isFinishing = false
 
   init(onClosed: @escaping () -> Void = {}) { self.onClosed = onClosed }
 
@@ -39,6 +40,12 @@ final class Follower {
   /// What waits is not sent any more.
   func end() {
     isEnding = true
+    wake()
+  }
+
+  /// Ends it when what waits has been sent.
+  func finish() {
+    isFinishing = true
     wake()
   }
 
@@ -71,6 +78,7 @@ final class Follower {
       sayDropped()
     }
     let count = min(size, waiting.count - sent)
+    if count == 0 && isFinishing { return -1 }
     if count == 0 {
       // 0 without a suspension would be asked again at once, for ever.
       isSuspended = true

@@ -34,6 +34,8 @@ final class HTTPServer {
   private let loop: EventLoop
   private var descriptor: Int32 = -1
   private var followers: [Follower] = []
+  /// The request that is being answered.
+  private var current: OpaquePointer?
   /// A stream was woken. Without threads libmicrohttpd does not make its descriptor readable for that.
   private var isRunDue = false
 
@@ -123,7 +125,15 @@ final class HTTPServer {
     guard method == route.method || (method == "HEAD" && route.method == "GET") else {
       return queue(.text(405, "\(path) takes \(route.method)"), connection, allow: route.method)
     }
+    current = connection
+    defer { current = nil }
     return queue(route.answer(), connection)
+  }
+
+  /// What stands behind the path as `?name=value`; nil where it does not. For the answer of a route.
+  func query(_ name: String) -> String? {
+    guard let current else { return nil }
+    return MHD_lookup_connection_value(current, MHD_ValueKind.GET_ARGUMENT_KIND, name).map { String(cString: $0) }
   }
 
   private func queue(_ response: HTTPResponse, _ connection: OpaquePointer, allow: String? = nil)

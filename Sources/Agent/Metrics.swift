@@ -22,6 +22,10 @@ struct Metrics {
     /// Network namespaces of workloads that the agent may not enter.
     var namespacesNotEntered = 0
     var gaps: [Gap] = []
+    /// nil where the agent tries no flows.
+    var probes: [ProbeResult.Kind: UInt64]?
+    /// Seconds since 1970.
+    var lastVerified: Double?
     var residentBytes: UInt64 = 0
     var cpuSeconds = 0.0
   }
@@ -95,6 +99,19 @@ struct Metrics {
     one(
       "weir_pins_missing", .gauge, "1 while something would not outlive the agent, because its pin is gone.",
       node.gaps.contains(where: \.runs) ? 1 : 0)
+    if let probes = node.probes {
+      out.family(
+        "weir_verify_probes_total", .counter, "Flows the agent tried itself, by whether what happened was intended.")
+      for kind in ProbeResult.Kind.allCases {
+        out.sample(
+          "weir_verify_probes_total", PrometheusText.labels(["result": kind.rawValue]), probes[kind] ?? 0)
+      }
+    }
+    if let time = node.lastVerified {
+      out.family(
+        "weir_verify_last_success_timestamp_seconds", .gauge, "When flows were tried last and none was different.")
+      out.sample("weir_verify_last_success_timestamp_seconds", "", time)
+    }
     one("process_resident_memory_bytes", .gauge, "Resident memory of the agent.", node.residentBytes)
     out.family("process_cpu_seconds_total", .counter, "User and system time of the agent.")
     out.sample("process_cpu_seconds_total", "", node.cpuSeconds)

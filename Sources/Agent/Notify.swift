@@ -15,6 +15,9 @@ enum Notify {
     }
   }
 
+  /// A service manager started this process, and will again.
+  static var isSupervised: Bool { getenv("NOTIFY_SOCKET") != nil }
+
   static func ready() { send("READY=1") }
 
   /// Type=notify-reload of newer systemd wants the time; older ones pass over it.

@@ -58,6 +58,8 @@ struct Status: Codable {
   var subtrees: [SubtreeStatus]
   /// How often weir itself could not judge, where it ever happened.
   var faults: [Fault]
+  /// What came of the flows that the agent tries itself.
+  var verify: VerifyStatus
 }
 
 struct SubtreeStatus: Codable {

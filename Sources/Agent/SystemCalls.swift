@@ -73,7 +73,7 @@ struct SystemCalls {
         "access close faccessat faccessat2 fcntl fstat fstatfs getcwd getdents64 lseek lstat newfstatat open openat "
           + "pread64 read readlink readlinkat readv stat statfs statx")),
     Group(
-      reason: "the run directory, pins and their lock, and cgroups that weir run left: writing",
+      reason: "the run directory, pins and their lock, cgroups of the canary and those that weir run left: writing",
       calls: SystemCall.plain(
         "fdatasync flock fsync ftruncate mkdir mkdirat rename renameat renameat2 rmdir unlink unlinkat write writev")),
     Group(

@@ -62,12 +62,12 @@ struct Tables {
   }
 
   /// Every table of one generation, aside: no program sees them yet. A table with the same entries as the former
-  /// generation's is that table: one map may be in several slots, and nobody writes to it after it was filled.
+  /// generation's is that table: one map may be in several slots, and nobody changes a row of it after it was filled.
   func build(_ entries: Entries, after former: Generation?) throws(DatapathError) -> Generation {
     Generation(
       entries: entries,
       tables: [
-        try build(0, entries, former) { $0.workloads },
+        try build(0, entries, former, spare: WorkloadsInForce.spare) { $0.workloads },
         try build(1, entries, former) { $0.addresses },
         try build(2, entries, former) { $0.cells },
         try build(3, entries, former) { $0.identities },
@@ -78,7 +78,7 @@ struct Tables {
   }
 
   private func build<Key: BitwiseCopyable, Value: BitwiseCopyable>(
-    _ index: Int, _ entries: Entries, _ former: Generation?,
+    _ index: Int, _ entries: Entries, _ former: Generation?, spare: Int = 0,
     _ table: (Entries) -> [(key: Key, value: Value)]
   ) throws(DatapathError) -> Built {
     let (name, rows) = (Tables.names[index], table(entries))
@@ -92,7 +92,7 @@ struct Tables {
       throw DatapathError(
         step: "build table", subject: name, code: EPROTO, advice: "the BPF object has other entries")
     }
-    let inner = try Tables.create(name, template, maxEntries: max(1, rows.count))
+    let inner = try Tables.create(name, template, maxEntries: max(1, rows.count + spare))
     try fill(inner, name, rows)
     return (outer, inner)
   }

@@ -4,8 +4,11 @@ import Glibc
 @main
 struct Weir {
   static let commands: [Command] = [
-    .agent, .run, .check, .explain, .matrix, .diff, .status, .flows, .workloads, .wait, .detach, .proxy, .version,
+    .agent, .run, .check, .explain, .matrix, .diff, .status, .flows, .workloads, .wait, .detach, .proxy, .verify,
+    .version,
   ]
+  /// Of those that are in no list.
+  static let hidden: [Command] = [.canary]
 
   static func main() {
     // A reader that went away ends the output, not the process.
@@ -20,7 +23,7 @@ struct Weir {
     }
     if ["help", "--help", "-h"].contains(word) { return help(words.dropFirst().first) }
     if word == "--version" { return Command.version.main([]) }
-    guard let command = commands.first(where: { $0.name == word }) else {
+    guard let command = (commands + hidden).first(where: { $0.name == word }) else {
       Output.error.write(Command.unknown(word, commands))
       return 2
     }

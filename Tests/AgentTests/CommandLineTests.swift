@@ -57,6 +57,7 @@ struct CommandLineTests {
   @Test func everyCommandThatIsListedHasHelp() throws {
     let names = [
       "agent", "run", "check", "explain", "matrix", "diff", "status", "flows", "workloads", "wait", "detach", "proxy",
+      "verify",
       "version",
     ]
     let overview = try weir("help").output

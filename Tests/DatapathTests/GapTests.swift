@@ -33,7 +33,7 @@ extension Kernel {
         }
         #expect(try Lab.attached(lab.root) == 8)
         lab.drop()
-        #expect(try lab.datapath().programs().count == 10, "the pins are those of the new links")
+        #expect(try lab.datapath().programs().count == 11, "the pins are those of the new links")
         #expect(try Lab.attached(lab.root) == 8)
       }
     }
@@ -62,7 +62,7 @@ extension Kernel {
         #expect(rmdir(root) == 0)
         #expect(try Set(datapath.gaps().filter { !$0.runs }.map(\.why)) == ["its cgroup \(root) is gone"])
         try datapath.mend()
-        #expect(try datapath.gaps().count { !$0.runs } == 8)
+        #expect(try datapath.gaps().count { !$0.runs } == 9)
         #expect(mkdir(root, 0o755) == 0)
         #expect(Cgroup.id(root) != former)
         #expect(try Set(datapath.gaps().map(\.why)) == ["its cgroup \(root) was removed and made again"])

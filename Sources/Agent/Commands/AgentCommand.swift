@@ -8,8 +8,8 @@ extension Command {
       Loads its programs, attaches them below the cgroup root and keeps the kernel and the proxies equal to the
       files.
       A configuration file is a mapping of these options without their dashes: policies (a list), cgroup-root, bpffs,
-      run-dir, metrics, on-fault (a word), audit, joined, enter-namespaces and no-seccomp (true or false). What stands
-      on the command line wins.
+      run-dir, metrics, on-fault (a word), audit, joined, enter-namespaces, no-seccomp and no-verify (true or false).
+      What stands on the command line wins.
       SIGHUP reads the files again; SIGTERM ends the agent, and what is in force stays until `weir detach`.
       """,
     options: [
@@ -33,6 +33,7 @@ extension Command {
         "--enter-namespaces",
         help: "keep CAP_SYS_ADMIN and CAP_SYS_PTRACE, to reset forbidden connections in other network namespaces"),
       .flag("--no-seccomp", help: "leave the filter of system calls out, for who debugs the agent"),
+      .flag("--no-verify", help: "start no canary, which tries flows every half minute and for weir verify"),
     ]
   ) { given throws(Failure) in
     let arguments = try given.completed()
@@ -53,6 +54,7 @@ extension Command {
     configuration.joined = arguments.has("--joined")
     configuration.enterNamespaces = arguments.has("--enter-namespaces")
     configuration.seccomp = !arguments.has("--no-seccomp")
+    configuration.verify = !arguments.has("--no-verify")
     let agent = try Agent(configuration)
     try agent.run()
     return 0
@@ -76,7 +78,7 @@ extension Arguments {
       keys: [
         "policies": .texts, "cgroup-root": .text, "bpffs": .text, "run-dir": .text, "metrics": .text,
         "on-fault": .text,
-        "audit": .flag, "joined": .flag, "enter-namespaces": .flag, "no-seccomp": .flag,
+        "audit": .flag, "joined": .flag, "enter-namespaces": .flag, "no-seccomp": .flag, "no-verify": .flag,
       ])
     guard let last = settings.problems.last else {
       var all = self

@@ -20,7 +20,7 @@ extension Command {
         ? JSON.text(status, pretty: true) + "\n"
         : StatusText.text(status, coloured: Output.standard.isColoured))
     let isBehind = status.proxies.contains { $0.acknowledgement != .acknowledged }
-    return status.inForce && !isBehind && status.gaps.isEmpty ? 0 : 1
+    return status.inForce && !isBehind && status.gaps.isEmpty && status.verify.differences.isEmpty ? 0 : 1
   }
 
   public static let workloads = Command(
@@ -65,6 +65,16 @@ enum StatusText {
 
   static func or(_ list: [String]) -> String { list.isEmpty ? "-" : list.joined(separator: ",") }
 
+  private static func verify(_ status: VerifyStatus) -> String {
+    if let why = status.unavailable { return "not available: \(Log.oneLine(why))" }
+    if let first = status.differences.first {
+      let more = status.differences.count > 1 ? "; and \(status.differences.count - 1) more" : ""
+      return "different: \(Log.oneLine(first.sentence))\(more)"
+    }
+    guard let at = status.at, let generation = status.generation else { return "not yet" }
+    return "\(status.probes) flows of generation \(generation) as intended, at \(at)"
+  }
+
   static func text(_ status: Status, coloured: Bool) -> String {
     let generation = status.generation == 0 ? "none" : "\(status.generation)"
     let missing = status.gaps.filter { !$0.runs }
@@ -100,6 +110,7 @@ enum StatusText {
     let faults = status.faults.map { "\($0.count) \($0.outcome): \($0.reason)" }
     rows.append(["faults", faults.isEmpty ? "none" : faults.joined(separator: ", ")])
     rows.append(["lost", lost.isEmpty ? "nothing" : lost.joined(separator: ", ")])
+    rows.append(["verify", verify(status.verify)])
     var text = Table(rows).text()
     func section(_ title: String, _ rows: [[String]], _ header: [String]) {
       if rows.isEmpty { return }
