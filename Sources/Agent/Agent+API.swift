@@ -42,7 +42,9 @@ extension Agent {
     let maps = (try? datapath.maps()) ?? []
     let isCurrent = problems.isEmpty && failure == nil && inForce?.generation == generation
     return Status(
-      version: Version.text, layout: WEIR_LAYOUT, pid: getpid(), started: Clock.timestamp(started),
+      version: Version.text, layout: WEIR_LAYOUT,
+      formerLayouts: datapath.formerLayouts.isEmpty ? nil : datapath.formerLayouts, pid: getpid(),
+      started: Clock.timestamp(started),
       generation: generation, since: inForce.map { Clock.timestamp($0.since) },
       inForce: isCurrent && generation > 0 && gaps.allSatisfy(\.runs), audit: configuration.audit,
       cgroupRoot: configuration.cgroupRoot, bpffs: configuration.bpffs, runDir: configuration.runDirectory,

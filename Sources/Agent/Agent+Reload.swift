@@ -156,6 +156,7 @@ extension Agent {
 
     let rollout = try ProxyRollout(
       rules, audit: configuration.audit, generation: generation, runDirectory: configuration.runDirectory)
+    let former = datapath.formerLayouts
     var proxies: Set<UInt32> = []
     do throws(Failure) {
       try rollout.confirm()
@@ -170,6 +171,9 @@ extension Agent {
     }
     let since = Clock.wall()
     times.lap(\.kernel)
+    if !former.isEmpty {
+      log.info("layout-taken-over", ["from": Agent.text(former), "layout": WEIR_LAYOUT, "generation": generation])
+    }
     let event = times.elapsed
     remember(
       InForce(
@@ -212,10 +216,12 @@ extension Agent {
   }
 
   /// After the switch: what was open before is judged by the new tables. A failure here undoes nothing, new
-  /// flows are judged already; it is said.
-  private func settleOpenConnections(keeping proxies: Set<UInt32>) -> (enrolled: Int, revoked: Int) {
+  /// flows are judged already, and so is each packet; it is said, and tried again.
+  func settleOpenConnections(keeping proxies: Set<UInt32>) -> (enrolled: Int, revoked: Int) {
+    unsettled = nil
     func attempt(_ step: String, _ body: () throws(DatapathError) -> Int) -> Int {
       do { return try body() } catch {
+        unsettled = (proxies, Clock.monotonic())
         log.error("incomplete", ["step": step, "error": Failure(error)])
         return 0
       }
@@ -228,6 +234,8 @@ extension Agent {
     }
     return (enrolled, revoked)
   }
+
+  static func text(_ layouts: [UInt32]) -> String { layouts.map(String.init).joined(separator: ",") }
 
   private func reportProblems(_ cause: String) {
     // A hostile file may have thousands; the status has them all.

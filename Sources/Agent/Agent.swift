@@ -50,6 +50,8 @@ public final class Agent {
   private var scrape: HTTPServer?
   private var settling: (since: UInt64, deadline: EventLoop.Deadline)?
   private var ticks = 0
+  /// Open connections that could not be judged again at the last switch, and when that was tried.
+  var unsettled: (proxies: Set<UInt32>, at: UInt64)?
   /// When `failure` came about.
   var failedAt: UInt64 = 0
   private var hostsFailed = false
@@ -108,6 +110,14 @@ public final class Agent {
         "audit": configuration.audit, "took_ms": (Clock.monotonic() - began) / 1_000_000,
       ])
     for what in datapath.missing { log.warn("kernel-lacks", ["what": what]) }
+    if !datapath.formerLayouts.isEmpty {
+      log.info(
+        "layout-pending",
+        [
+          "from": Agent.text(datapath.formerLayouts), "generation": keptGeneration,
+          "enforcement": "stays with the former programs until the first generation",
+        ])
+    }
     if known == nil, let generation = try? datapath.generation(), generation > 0 {
       log.warn("numbers-lost", ["file": configuration.numbers, "generation": generation])
     }
@@ -268,6 +278,9 @@ public final class Agent {
     noteNamespaces()
     // What the kernel or a proxy would not have may go well later: memory was short, a proxy was busy.
     if failure != nil && Clock.monotonic() >= failedAt + 10_000_000_000 { reload("retry") }
+    if let unsettled, Clock.monotonic() >= unsettled.at + 10_000_000_000 {
+      _ = settleOpenConnections(keeping: unsettled.proxies)
+    }
     verdicts.reportSuppressed(log)
     if !verdicts.followers.isEmpty { api?.dropHungUp() }
     if ticks % Agent.secondsBetweenLooks == 0 { releaseNumbers() }

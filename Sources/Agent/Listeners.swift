@@ -2,15 +2,32 @@ import Glibc
 
 /// Listening sockets, bound before libmicrohttpd gets them, so that a busy address is one clear line.
 enum Listeners {
-  /// `ADDRESS:PORT` or `[ADDRESS]:PORT`; port 0 takes a free one. Answers the descriptor and what was bound.
-  static func tcp(_ text: String) throws(Failure) -> (descriptor: Int32, address: String) {
+  /// Whether both could be bound, as far as that can be known while another agent listens there.
+  static func check(_ configuration: Configuration) throws(Failure) {
+    let (host, _) = try parse(configuration.metrics)
+    close(try tcp(host.contains(":") ? "[\(host)]:0" : "\(host):0").descriptor)
+    guard SocketAddress(unix: configuration.socket) != nil else { throw tooLong(configuration.socket) }
+  }
+
+  private static func parse(_ text: String) throws(Failure) -> (host: String, port: UInt16) {
     let wrong = Failure("metrics address \"\(text)\": write ADDRESS:PORT, as in 127.0.0.1:9464 or [::1]:9464")
     guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
       throw wrong
     }
     var host = String(text[..<colon])
     if host.hasPrefix("[") && host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-    guard let address = SocketAddress(host, port: port) else { throw wrong }
+    guard SocketAddress(host, port: port) != nil else { throw wrong }
+    return (host, port)
+  }
+
+  private static func tooLong(_ path: String) -> Failure {
+    Failure("\(path): a socket's path can have 107 bytes; name a shorter --run-dir")
+  }
+
+  /// `ADDRESS:PORT` or `[ADDRESS]:PORT`; port 0 takes a free one. Answers the descriptor and what was bound.
+  static func tcp(_ text: String) throws(Failure) -> (descriptor: Int32, address: String) {
+    let (host, port) = try parse(text)
+    guard let address = SocketAddress(host, port: port) else { throw Failure("metrics address \"\(text)\"") }
     let descriptor = socket(
       Int32(address.family), Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     if descriptor < 0 { throw Failure(SystemError("socket", text)) }
@@ -28,11 +45,7 @@ enum Listeners {
   /// A Unix socket with mode 0600. A socket file that nobody listens behind is replaced; a live one is
   /// another agent.
   static func unix(_ path: String) throws(Failure) -> Int32 {
-    guard let address = SocketAddress(unix: path) else {
-      throw Failure(
-        "\(path): a socket's path can have 107 bytes; name a shorter --run-dir"
-      )
-    }
+    guard let address = SocketAddress(unix: path) else { throw tooLong(path) }
     if UnixConnection.isAlive(path) {
       throw Failure("\(path): another agent answers there; stop it first or name another --run-dir")
     }

@@ -17,6 +17,8 @@ struct Status: Codable {
 
   var version: String
   var layout: Int32
+  /// Whose programs still enforce, until a set is in force that this agent read; absent mostly.
+  var formerLayouts: [UInt32]?
   var pid: Int32
   var started: String
   /// As the kernel has it; 0 none.

@@ -127,12 +127,17 @@ final class LoadedObject {
       throw DatapathError(
         step: "open", subject: "BPF object", code: errno, log: LibbpfLog.take().joined())
     }
-    do {
+    do throws(DatapathError) {
       try set(constants, in: raw)
       let templates = try prepare(raw, without: without)
       let shapes = shapes(of: raw)
       if let pins { try adopt(shapes, raw, pins, former) }
       try check(bpf_object__load(raw), "load")
+      // libbpf forgets an adopted map's name where the kernel would not say it; then its pin would be a stranger's.
+      let named = Set(maps(of: raw).map { String(cString: bpf_map__name($0)) })
+      if let lost = shapes.keys.first(where: { !named.contains($0) }) {
+        throw DatapathError(step: "adopt map", subject: lost, code: EPROTO, advice: "the kernel does not say what it is")
+      }
       for (name, shape) in shapes { try pins?.setNote(name, shape.members) }
       return LoadedObject(raw: raw, templates: templates, shapes: shapes, without: without)
     } catch {

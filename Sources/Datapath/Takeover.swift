@@ -27,6 +27,15 @@ enum Takeover {
     return nil
   }
 
+  /// Why a map of state or counters starts empty; nil where it does not, or no other layout has it.
+  static func reason(_ name: String, _ shape: MapShape, _ former: [Pins]) throws(DatapathError) -> String? {
+    guard shape.members != nil, !anew.contains(name), try giver(of: name, shape, former) == nil else { return nil }
+    for pins in former {
+      if let pinned = try MapShape(pinned: name, in: pins) { return shape.differs(from: pinned) }
+    }
+    return nil
+  }
+
   /// The layouts that enforce beside this one: the one with the newest generation first.
   static func former(_ pins: Pins) throws(DatapathError) -> [Pins] {
     var found: [(pins: Pins, generation: UInt32)] = []

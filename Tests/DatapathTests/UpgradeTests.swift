@@ -98,30 +98,22 @@ enum Hammer {
   }
 }
 
+/// Hands over a build whose sockets' state differs, compiled beside the real one.
+func withWider<Result>(_ body: (Build) throws -> Result) throws -> Result {
+  let path = "\(#filePath.components(before: "/Tests/"))/bpf/out/wider.bpf.o"
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0, let bytes = readAll(descriptor) else { throw LabError("open \(path); make bpf") }
+  close(descriptor)
+  return try bytes.withUnsafeBytes { try body(Build(layout: 991, image: $0)) }
+}
+
 extension Kernel {
   /// From the pins of one layout to those of another.
   @Suite struct Upgrades {
     static let here = UInt32(WEIR_LAYOUT)
     private var other: Build { Build(layout: 990) }
 
-    /// An object whose sockets' state differs, compiled beside the real one.
-    private func wider() throws -> (Build, ContiguousArray<UInt8>) {
-      let here = #filePath
-      let root = here.components(before: "/Tests/")
-      let path = "\(root)/bpf/out/wider.bpf.o"
-      let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-      guard descriptor >= 0, let bytes = readAll(descriptor) else { throw LabError("open \(path); make bpf") }
-      close(descriptor)
-      return (Build(layout: 991), ContiguousArray(bytes))
-    }
-
-    private func widerDatapath(_ lab: Lab) throws -> Datapath {
-      var (build, bytes) = try wider()
-      return try bytes.withUnsafeMutableBytes { bytes in
-        build.image = UnsafeRawBufferPointer(bytes)
-        return try lab.datapath(build)
-      }
-    }
+    private func widerDatapath(_ lab: Lab) throws -> Datapath { try withWider(lab.datapath) }
 
     private func mapId(_ lab: Lab, _ layout: UInt32, _ name: String) throws -> UInt32 {
       let map = try Descriptor.adopt(bpf_obj_get("\(Pins(lab.directory, layout: layout).maps)/\(name)"), "open", name)

@@ -10,6 +10,8 @@ extension Command {
       A configuration file is a mapping of these options without their dashes: policies (a list), cgroup-root, bpffs,
       run-dir, metrics, on-fault (a word), audit, joined, enter-namespaces, no-seccomp and no-verify (true or false).
       What stands on the command line wins.
+      --rehearse says what a start with the other options would do and whether it would work, and changes nothing: before an
+      upgrade, with the new binary, while the agent runs. Exit status 1 and a line for each reason when it would not.
       SIGHUP reads the files again; SIGTERM ends the agent, and what is in force stays until `weir detach`.
       """,
     options: [
@@ -34,6 +36,8 @@ extension Command {
         help: "keep CAP_SYS_ADMIN and CAP_SYS_PTRACE, to reset forbidden connections in other network namespaces"),
       .flag("--no-seccomp", help: "leave the filter of system calls out, for who debugs the agent"),
       .flag("--no-verify", help: "start no canary, which tries flows every half minute and for weir verify"),
+      .flag("--rehearse", help: "only say what a start would do"),
+      .value("-o", "--output", value: "FORMAT", "with --rehearse: json for data instead of a table"),
     ]
   ) { given throws(Failure) in
     let arguments = try given.completed()
@@ -55,6 +59,13 @@ extension Command {
     configuration.enterNamespaces = arguments.has("--enter-namespaces")
     configuration.seccomp = !arguments.has("--no-seccomp")
     configuration.verify = !arguments.has("--no-verify")
+    let asJSON = try arguments.wantsJSON()
+    if arguments.has("--rehearse") {
+      let report = Rehearse.report(configuration)
+      Output.standard.write(asJSON ? JSON.text(report, pretty: true) + "\n" : Rehearse.text(report))
+      return report.works ? 0 : 1
+    }
+    if arguments.has("-o") { throw Failure("-o: goes with --rehearse") }
     let agent = try Agent(configuration)
     try agent.run()
     return 0

@@ -102,6 +102,9 @@ enum StatusText {
         "not entered", "\(status.namespacesNotEntered) network namespaces: forbidden connections there are not reset",
       ])
     }
+    if let former = status.formerLayouts {
+      rows.append(["programs", "still layout \(Agent.text(former))'s, until the files are in force"])
+    }
     if let failure = status.failure { rows.append(["failure", failure]) }
     let lost = status.losses.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
       "\($0.value) \($0.key)"
