@@ -43,8 +43,10 @@ let package = Package(
       name: "Lab", dependencies: ["Datapath", "CDatapath", "CLibbpf", "CLinux"], path: "Tests/Lab",
       exclude: ["flood.py", "peer.py"],
       swiftSettings: strict),
+    // Lets a call of bpf(2) fail, in tests.
+    .target(name: "CInterpose", path: "Tests/CInterpose", cSettings: strictC),
     .testTarget(
-      name: "DatapathTests", dependencies: ["Lab", "Datapath", "CDatapath", "CLinux", "CLibbpf"],
+      name: "DatapathTests", dependencies: ["Lab", "Datapath", "CDatapath", "CInterpose", "CLinux", "CLibbpf"],
       swiftSettings: strict),
     .testTarget(
       name: "AgentTests",
