@@ -15,7 +15,7 @@ extension Agent {
   /// Of the workloads a few are asked about: what a link puts at the root the kernel runs for all of them.
   private func lookForGaps() -> [Gap] {
     let here = (inForce?.presence.workloads ?? [:]).keys.sorted().prefix(4)
-    let cgroups = here.compactMap { inForce?.candidate.located.workloads[$0] }
+    let cgroups = here.compactMap { sighting.scan?.directories[$0] }
     do throws(DatapathError) { return try datapath.gaps(below: cgroups) } catch {
       return [Gap(program: "programs", runs: false, why: "cannot be asked about: \(Failure(error))")]
     }

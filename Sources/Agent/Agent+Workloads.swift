@@ -58,7 +58,8 @@ extension Agent {
       if let problem = problems.first { "files are rejected, an older set is in force: \(problem)" }
       else if let failure { "the set is not in force: \(failure)" }
       else if inForce == nil || inForce?.generation != generation { "the agent has put nothing in force yet" }
-      else if (try? datapath.programs())?.isEmpty ?? true { "no programs are attached" } else { nil }
+      else if let gap = findGaps().first(where: { !$0.runs }) { "the program \(gap.program) \(gap.why)" }
+      else { nil }
     return Enforced(generation: generation, missing: missing)
   }
 
