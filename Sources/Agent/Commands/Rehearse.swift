@@ -54,7 +54,7 @@ enum Rehearse {
     var numbers = try NumbersFile(path: configuration.numbers).load() ?? Numbers()
     var compiler = Compiler()
     do {
-      _ = try compiler.compile(reading.set, presence: CgroupTree.presence(of: located), numbers: &numbers)
+      _ = try compiler.compile(reading.set, presence: CgroupScan(located, tree).presence, numbers: &numbers)
     } catch {
       throw Failure("compile: \(error)")
     }
