@@ -96,13 +96,16 @@ final class LoadedObject {
 
   /// Says why the start ends here: without this program something would pass that must not.
   private static func essential(_ refusal: DatapathError) -> DatapathError {
-    guard refusal.code != EPERM else { return refusal }
-    var about = utsname()
-    uname(&about)
-    let release = withUnsafeBytes(of: about.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     var error = refusal
     error.advice = "Linux \(release) refuses it, and enforcement needs it; boot Linux 6.1 or newer"
     return error
+  }
+
+  /// `6.1.0-56-cloud-amd64`
+  private static var release: String {
+    var about = utsname()
+    uname(&about)
+    return withUnsafeBytes(of: about.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
 
   private static func attempt(
@@ -206,7 +209,9 @@ final class LoadedObject {
         advice: otherShape, log: log)
     }
     let subject = refusedProgram(log).map { "program \($0)" } ?? "BPF object"
-    let advice = code == EPERM ? Privileges.advice : ""
+    // Privileges were tried before. Linux 5.10 and older count maps against RLIMIT_MEMLOCK, and say EPERM.
+    let advice =
+      code == EPERM ? "Linux \(release) refuses it though the privileges are there; boot Linux 6.1 or newer" : ""
     return DatapathError(step: "load", subject: subject, code: code, advice: advice, log: log)
   }
 

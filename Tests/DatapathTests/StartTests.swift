@@ -26,7 +26,8 @@ extension Kernel {
           #expect(program.cgroupId == (program.hook.hasPrefix("tp_btf/") ? 0 : root))
         }
         #expect(Set(programs.map(\.programId)).count == programs.count)
-        #expect(datapath.missing.isEmpty)
+        // What no promised kernel must have; each hook that can be done without has its own test where it is missing.
+        #expect(datapath.missing.allSatisfy { $0.hasPrefix("revoke_tcp ") }, "\(datapath.missing)")
         #expect(try datapath.generation() == 0)
       }
     }
