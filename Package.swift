@@ -41,7 +41,7 @@ let package = Package(
     // A cgroup subtree, pins, network namespaces and processes of a test's own, all gone after it.
     .target(
       name: "Lab", dependencies: ["Datapath", "CDatapath", "CLibbpf", "CLinux"], path: "Tests/Lab",
-      exclude: ["flood.py", "peer.py"],
+      exclude: ["flood.py", "peer.py", "tricks.py"],
       swiftSettings: strict),
     // Lets a call of bpf(2) fail, in tests.
     .target(name: "CInterpose", path: "Tests/CInterpose", cSettings: strictC),

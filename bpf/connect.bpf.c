@@ -19,41 +19,84 @@ static __always_inline int is_here(struct bpf_sock_addr *ctx, const struct weir_
 	return cookie && *cookie == bpf_get_netns_cookie(ctx);
 }
 
-/* Whose socket listens at an address. Only at one of this namespace is a listener found here surely the one that the
- * packets will reach; elsewhere a wildcard listener would answer for foreign addresses. */
-static __always_inline __u64 listener_owner(struct bpf_sock_addr *ctx, const struct weir_addr *at, __be16 port,
-					    __u8 protocol)
+/* Whose a listener is. What the kernel makes for itself (MPTCP's) and what is older than the programs has no tag. */
+static __always_inline __u64 owner_of_listener(struct bpf_sock *listener, __u32 generation, int *shared)
+{
+	struct socket_state *state = bpf_sk_storage_get(&sockets, listener, 0, 0);
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(listener);
+	struct sock_reuseport *group = tcp ? ((struct sock *)tcp)->sk_reuseport_cb : NULL;
+	struct weir_workload *row;
+	__u64 owner;
+
+	if (group && group->num_socks > 1)
+		*shared = 1;
+	if (state && state->owner)
+		return state->owner;
+	owner = tcp ? owner_of((struct sock *)tcp, generation) : 0;
+	row = owner ? row_of(generation, owner) : NULL;
+	return row && row->kind != WEIR_KIND_SUBTREE ? owner : 0; /* who calls somebody not known yet waits */
+}
+
+/* Whose socket the flow's destination would be given to. Only at an address of this namespace is a listener found here surely
+ * the one that the packets will reach; elsewhere a wildcard listener would answer for foreign addresses. `shared`: several
+ * may listen there (SO_REUSEPORT), and which one it will be goes by the source address and port. */
+__noinline __u64 listener_owner(struct bpf_sock_addr *ctx, __u32 generation, const struct flow *flow, int *shared)
 {
 	struct bpf_sock_tuple tuple = {};
-	struct socket_state *state;
 	struct bpf_sock *listener;
-	__u64 owner = 0;
+	__u64 owner;
 	__u32 size;
 
-	size = socket_tuple(&tuple, at, 0, at, port);
-	if (protocol == IPPROTO_TCP)
+	if (!flow || !shared)
+		return 0;
+	size = socket_tuple(&tuple, &flow->source.addr, flow->source_port, &flow->destination.addr, flow->port);
+	if (flow->protocol == IPPROTO_TCP)
 		listener = bpf_sk_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	else
 		listener = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	if (!listener)
 		return 0;
-	state = bpf_sk_storage_get(&sockets, listener, 0, 0);
-	if (state)
-		owner = state->owner;
+	owner = owner_of_listener(listener, generation, shared);
 	bpf_sk_release(listener);
 	return owner;
+}
+
+#define SAMPLES 16
+
+/* Whether a port that refuses the caller is shared with somebody else, who might not. The members of a group cannot be
+ * enumerated; other source ports find others, and one that so many tries miss has a small share. */
+static __noinline int is_mixed(struct bpf_sock_addr *ctx, __u32 generation, const struct flow *flow)
+{
+	struct flow other = *flow;
+	int shared = 0;
+
+	for (int i = 0; i < SAMPLES; i++) {
+		other.source_port = bpf_get_prandom_u32();
+		if (listener_owner(ctx, generation, &other, &shared) != flow->destination.owner)
+			return 1;
+	}
+	return 0;
 }
 
 /* The source address is known before routing when the socket is bound, or when the destination is here: the kernel
  * takes 127.0.0.1 for all of 127.0.0.0/8, and otherwise the destination itself. */
 static __always_inline void find_source_address(struct bpf_sock_addr *ctx, struct flow *flow, int here)
 {
+	struct weir_addr *addr = &flow->source.addr;
 	struct bpf_sock *sk = ctx->sk;
 
 	if (sk && ctx->family == AF_INET && sk->src_ip4) {
-		addr_from_v4(&flow->source.addr, sk->src_ip4);
-		flow->source.addr_known = 1;
-	} else if (here) {
+		addr_from_v4(addr, sk->src_ip4);
+	} else if (sk && ctx->family == AF_INET6) {
+		addr->word[0] = FIELD(sk->src_ip6[0]);
+		addr->word[1] = FIELD(sk->src_ip6[1]);
+		addr->word[2] = FIELD(sk->src_ip6[2]);
+		addr->word[3] = FIELD(sk->src_ip6[3]);
+	}
+	flow->source_port = sk ? bpf_htons(sk->src_port) : 0;
+	/* ::ffff:0.0.0.0 is no address either. */
+	flow->source.addr_known = addr->word[3] || addr->word[0] || addr->word[1] || (addr->word[2] && !addr_is_v4(addr));
+	if (!flow->source.addr_known && here) {
 		flow->source.addr = flow->destination.addr;
 		if (addr_is_v4(&flow->source.addr) && addr_is_loopback(&flow->source.addr))
 			flow->source.addr.word[3] = bpf_htonl(0x7f000001);
@@ -85,16 +128,20 @@ static __always_inline int find_turn(struct bpf_sock_addr *ctx, __u32 generation
 {
 	struct weir_proxy *proxy = find_proxy(generation, number);
 	struct weir_workload *listening;
-	struct weir_addr at;
+	struct flow to = { .protocol = IPPROTO_TCP };
+	int shared;
 	__u64 owner;
 	void *map;
 
 	if (!proxy || flow->protocol != IPPROTO_TCP)
 		return 0;
-	at = addr_is_v4(&flow->destination.addr) ? proxy->addr4 : proxy->addr6;
-	if (!at.word[0] && !at.word[1] && !at.word[2] && !at.word[3])
+	to.destination.addr = addr_is_v4(&flow->destination.addr) ? proxy->addr4 : proxy->addr6;
+	if (!to.destination.addr.word[0] && !to.destination.addr.word[1] && !to.destination.addr.word[2] &&
+	    !to.destination.addr.word[3])
 		return 0; /* it has none in this family */
-	owner = listener_owner(ctx, &at, proxy->port, IPPROTO_TCP);
+	to.source.addr = to.destination.addr;
+	to.port = proxy->port;
+	owner = listener_owner(ctx, generation, &to, &shared);
 	map = table(&workloads, generation);
 	listening = map ? bpf_map_lookup_elem(map, &owner) : NULL;
 	if (!listening || listening->kind != WEIR_KIND_PROXY || listening->proxy != number)
@@ -136,6 +183,8 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, const struct flow
 		lose(WEIR_LOSS_STORAGE, decision->source.workload);
 		return 0;
 	}
+	if (state->owner != flow->source.owner)
+		state->generation = 0; /* what was let through as nobody's */
 	state->owner = flow->source.owner;
 	if (flow->protocol != IPPROTO_TCP)
 		return 1;
@@ -153,7 +202,8 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, const struct flow
 	if (redirected)
 		state->proxy = decision->ruling.proxy;
 	state->verdict = WEIR_ALLOWED;
-	state->generation = decision->generation;
+	state->unsure = flow->unsure && !redirected;
+	state->generation = state->unsure ? 0 : decision->generation;
 	state->started_ns = bpf_ktime_get_ns();
 	return 1;
 }
@@ -198,7 +248,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 	struct decision decision = {};
 	struct socket_state *state;
 	struct weir_current now;
-	int verdict, here, redirected = 0;
+	int verdict, here, shared = 0, redirected = 0;
 
 	if (!in_force(&now))
 		return PASS;
@@ -213,10 +263,14 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 		flow->source.owner = owner_of_current(now.generation);
 	flow->destination.addr_known = 1;
 	here = is_here(ctx, &flow->destination.addr);
-	if (here)
-		flow->destination.owner =
-			listener_owner(ctx, &flow->destination.addr, flow->port, flow->protocol);
 	find_source_address(ctx, flow, here);
+	if (here)
+		flow->destination.owner = listener_owner(ctx, now.generation, flow, &shared);
+	/* Routes that go by the device can lead away even from an address of this namespace. */
+	flow->unsure = shared || (ctx->sk && ctx->sk->bound_dev_if > LOOPBACK_IFINDEX);
+	/* A bound socket's port says which of them it is. Of UDP's it is not known how many there are. */
+	shared = here && !flow->source_port && (shared || flow->protocol == IPPROTO_UDP);
+	flow->source_port = 0;
 	if (is_answer(ctx, flow))
 		return PASS;
 
@@ -230,6 +284,8 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow,
 		verdict = rule_on(&decision, WEIR_ALLOWED, WEIR_REASON_NONE, WEIR_INGRESS);
 	if (verdict == WEIR_DENIED && is_forgetful(ctx, flow))
 		return PASS;
+	if (verdict == WEIR_DENIED && shared && is_mixed(ctx, now.generation, flow))
+		verdict = rule_on(&decision, WEIR_ALLOWED, WEIR_REASON_NONE, WEIR_EGRESS); /* its packets are judged */
 	if (verdict == WEIR_DENIED && refuse(&decision, flow, 0, errno_of(&decision)) == REFUSE)
 		return REFUSE;
 	if (decision.source.kind == WEIR_KIND_SUBTREE)

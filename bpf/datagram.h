@@ -72,6 +72,12 @@ static __noinline int announce_datagram(struct held *held, const struct seat *se
 	return announce(&key, &sender);
 }
 
+/* Here it is certain who sends; the receiver goes by the source address and port, which a sender can choose. */
+static __always_inline __u32 sides_at_sender(const struct flow *flow)
+{
+	return flow->destination.owner ? SIDE_EGRESS | SIDE_INGRESS : SIDE_EGRESS;
+}
+
 /* Judges a datagram as one of an exchange that began here or there. The flow is turned to how that goes. */
 __noinline int judge_exchange(struct __sk_buff *skb, struct seat *seat, __u32 direction)
 {
@@ -82,7 +88,7 @@ __noinline int judge_exchange(struct __sk_buff *skb, struct seat *seat, __u32 di
 	if (direction == WEIR_EGRESS) {
 		seat->flow.source.owner = seat->owner;
 		find_local_receiver(skb, &seat->flow, seat->now.generation);
-		decide(&seat->now, &seat->flow, SIDE_EGRESS, &seat->decision);
+		decide(&seat->now, &seat->flow, sides_at_sender(&seat->flow), &seat->decision);
 	} else {
 		seat->flow.destination.owner = seat->owner;
 		find_sender(skb, seat);
@@ -199,7 +205,7 @@ __noinline int other_packet(struct __sk_buff *skb, struct seat *seat)
 		seat->flow.source.owner = seat->owner;
 		if (seat->flow.protocol == IPPROTO_TCP || seat->flow.protocol == IPPROTO_UDP)
 			find_local_receiver(skb, &seat->flow, seat->now.generation);
-		decide(&seat->now, &seat->flow, SIDE_EGRESS, &seat->decision);
+		decide(&seat->now, &seat->flow, sides_at_sender(&seat->flow), &seat->decision);
 	} else {
 		seat->flow.destination.owner = seat->owner;
 		if (seat->flow.protocol == IPPROTO_TCP || seat->flow.protocol == IPPROTO_UDP)

@@ -41,7 +41,7 @@ struct flow {
 	__u8 protocol;
 	__u8 begins; /* TCP: a SYN without ACK */
 	__u8 resets; /* TCP: a RST */
-	__u8 pad;
+	__u8 unsure; /* connect(): which socket will get it is known only when its SYN leaves */
 };
 
 static __always_inline void addr_from_v4(struct weir_addr *addr, __be32 v4)
@@ -62,6 +62,13 @@ static __always_inline int addr_is_loopback(const struct weir_addr *addr)
 	if (addr_is_v4(addr))
 		return (addr->word[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
 	return !addr->word[0] && !addr->word[1] && !addr->word[2] && addr->word[3] == bpf_htonl(1);
+}
+
+static __always_inline int addr_is_multicast(const struct weir_addr *addr)
+{
+	if (addr_is_v4(addr))
+		return (addr->word[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+	return (addr->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
 }
 
 static __always_inline int addr_equal(const struct weir_addr *a, const struct weir_addr *b)
@@ -108,6 +115,40 @@ static __always_inline int flow_from_transport(struct __sk_buff *skb, struct flo
 	return 0;
 }
 
+#define MAX_OPTIONS 8
+#define OPTION_END 0
+#define OPTION_NOP 1
+#define OPTION_LOOSE_ROUTE 131
+#define OPTION_STRICT_ROUTE 137
+
+/* The packet says itself which way it goes, so its destination is not where it goes. RFC 791 section 3.1; no program needs it,
+ * and hosts drop what arrives with it (RFC 7126 section 4.3). */
+static __always_inline int is_source_routed(struct __sk_buff *skb, __u32 end)
+{
+	__u32 offset = sizeof(struct iphdr);
+
+	for (int i = 0; i < MAX_OPTIONS; i++) {
+		__u8 type, length;
+
+		if (offset >= end)
+			return 0;
+		if (bpf_skb_load_bytes(skb, offset, &type, sizeof type))
+			return 1;
+		if (type == OPTION_END)
+			return 0;
+		if (type == OPTION_LOOSE_ROUTE || type == OPTION_STRICT_ROUTE)
+			return 1;
+		if (type == OPTION_NOP) {
+			offset++;
+			continue;
+		}
+		if (bpf_skb_load_bytes(skb, offset + 1, &length, sizeof length) || length < 2)
+			return 1;
+		offset += length;
+	}
+	return 1;
+}
+
 #define MAX_EXTENSIONS 6
 
 /* Where the transport header is; sets the protocol. RFC 8200 section 4. */
@@ -128,6 +169,8 @@ static __always_inline int skip_extensions(struct __sk_buff *skb, __u8 *protocol
 			return -1;
 		if (next == IPPROTO_FRAGMENT && (header[2] || header[3] & 0xf8))
 			return -1; /* as for IPv4 */
+		if (next == IPPROTO_ROUTING && header[3])
+			return -1; /* segments left: the destination is a place on the way, or lies behind it */
 		offset += next == IPPROTO_FRAGMENT ? 8 : (header[1] + 1) * 8;
 		next = header[0];
 	}
@@ -146,6 +189,8 @@ __noinline int flow_from_packet(struct __sk_buff *skb, struct flow *flow)
 			return -1;
 		if (ip.frag_off & bpf_htons(0x1fff))
 			return -1; /* no first fragment, so no ports: only a raw socket makes one here */
+		if (ip.ihl > 5 && is_source_routed(skb, ip.ihl * 4))
+			return -1;
 		addr_from_v4(&flow->source.addr, ip.saddr);
 		addr_from_v4(&flow->destination.addr, ip.daddr);
 		flow->protocol = ip.protocol;

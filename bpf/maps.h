@@ -108,6 +108,7 @@ struct socket_state {
 	__u8 peer_known;       /* accepted: the sender was announced */
 	__u8 redirected;
 	__u8 counted;          /* opened was counted, at enum share - 1 */
+	__u8 unsure;           /* connecting: see struct flow; the SYN is judged by the socket that will get it */
 	__u32 identity;        /* redirected: of the source; on a proxy's accepted socket too */
 	__u64 started_ns;      /* when connect() was called */
 	__u64 flushed_ns;

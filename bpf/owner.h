@@ -3,6 +3,7 @@
 #ifndef WEIR_OWNER_H
 #define WEIR_OWNER_H
 
+#include "kernel.h"
 #include "policy.h"
 
 /* The entry nearest to the bottom of a path of cgroups; `ID_AT_LEVEL` gives the id at a level, 0 below the end. */
@@ -50,6 +51,28 @@ static __always_inline __u64 owner_of_socket(__u32 generation, struct bpf_sock *
 		return 0;
 	return NEAREST(map, bpf_sk_cgroup_id(sk), OF_SOCKET);
 #undef OF_SOCKET
+}
+
+/* Of a socket that the verifier knows as the kernel's own struct: by the same cgroup, walked upwards. */
+static __always_inline __u64 owner_of(struct sock *sk, __u32 generation)
+{
+	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
+	struct cgroup_subsys_state *parent;
+	void *map = table(&workloads, generation);
+	__u64 id;
+
+	if (!map)
+		return 0;
+	for (int depth = 0; depth < MAX_DEPTH && cgroup; depth++) {
+		id = cgroup->kn->id;
+		if (bpf_map_lookup_elem(map, &id))
+			return id;
+		parent = cgroup->self.parent;
+		if (!parent)
+			return 0;
+		cgroup = parent->cgroup;
+	}
+	return 0;
 }
 
 #endif

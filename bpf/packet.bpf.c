@@ -53,6 +53,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, const struct weir
 		return PASS; /* no workload's */
 	}
 	seat.listening = sk->state == TCP_STATE_LISTEN && sk->type == SOCK_STREAM;
+	seat.connecting = sk->state == TCP_SYN_SENT && sk->type == SOCK_STREAM;
 	if (flow_from_packet(skb, &seat.flow))
 		return answer(refuse_packet(&seat, row, WEIR_REASON_MALFORMED));
 	if (row->kind == WEIR_KIND_SUBTREE)
@@ -70,6 +71,27 @@ static __always_inline int judge_packet(struct __sk_buff *skb, const struct weir
 	return answer(other_packet(skb, &seat));
 }
 
+/* The socket's own destination is the packet's: there is no room for a route of the sender's making (IP_OPTIONS, IPV6_RTHDR). */
+static __always_inline int is_plain(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct ipv6hdr *ip6 = data;
+	struct iphdr *ip = data;
+
+	if (skb->protocol == bpf_htons(0x0800))
+		return (void *)(ip + 1) <= end && ip->ihl == 5;
+	return (void *)(ip6 + 1) <= end && ip6->nexthdr == IPPROTO_TCP;
+}
+
+/* What was judged of the connection holds for this packet, too. A SYN that meets another is somebody's who wants to enter. */
+static __always_inline int is_covered(struct __sk_buff *skb, const struct bpf_sock *sk, const struct socket_state *state,
+				      int inbound)
+{
+	if (!state->role)
+		return 1; /* no workload's */
+	return inbound ? sk->state != TCP_SYN_SENT : is_plain(skb);
+}
+
 static __always_inline int packet(struct __sk_buff *skb, int inbound)
 {
 	struct socket_state *state;
@@ -82,7 +104,8 @@ static __always_inline int packet(struct __sk_buff *skb, int inbound)
 	if (!sk)
 		return PASS;
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (state && state->generation == now.generation && state->verdict == WEIR_ALLOWED)
+	if (state && state->generation == now.generation && state->verdict == WEIR_ALLOWED &&
+	    is_covered(skb, sk, state, inbound))
 		return PASS;
 	return judge_packet(skb, &now, inbound);
 }

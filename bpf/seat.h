@@ -25,7 +25,8 @@ struct seat {
 	} exchange;   /* UDP: as it was judged last */
 	__u8 inbound; /* the packet arrives */
 	__u8 listening;
-	__u8 pad[6];
+	__u8 connecting; /* TCP: its SYN is not answered yet */
+	__u8 pad[5];
 };
 
 static __always_inline void turn_around(struct flow *flow)
@@ -72,8 +73,10 @@ __noinline int find_local_sender(struct __sk_buff *skb, struct flow *flow, __u32
 	return 1;
 }
 
-/* The receiver's socket where it is in this namespace, too. A function of its own for the stack's sake: its callers
- * are deep, and Linux 6.1 counts each frame in steps of 32 bytes. */
+#define LOOPBACK_IFINDEX 1 /* in every network namespace; include/net/flow.h */
+
+/* The receiver's socket where it is in this namespace, too; a group has many, and each judges what it hears. A function of
+ * its own for the stack's sake: its callers are deep, and Linux 6.1 counts each frame in steps of 32 bytes. */
 __noinline int find_local_receiver(struct __sk_buff *skb, struct flow *flow, __u32 generation)
 {
 	struct bpf_sock_tuple tuple = {};
@@ -81,7 +84,9 @@ __noinline int find_local_receiver(struct __sk_buff *skb, struct flow *flow, __u
 	struct bpf_sock *receiver;
 	__u32 size;
 
-	if (!flow || !within_namespace(&flow->source.addr, &flow->destination.addr))
+	if (!flow || (skb->ifindex != LOOPBACK_IFINDEX && !within_namespace(&flow->source.addr, &flow->destination.addr)))
+		return 0;
+	if (addr_is_multicast(&flow->destination.addr))
 		return 0;
 	size = socket_tuple(&tuple, &flow->source.addr, flow->source_port, &flow->destination.addr, flow->port);
 	if (flow->protocol == IPPROTO_TCP)

@@ -9,28 +9,6 @@ extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak; /* since 6.5 
 
 static const char line[] = "1\n";
 
-/* The nearest workload above the socket's cgroup. */
-static __always_inline __u64 owner_of(struct sock *sk, __u32 generation)
-{
-	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
-	struct cgroup_subsys_state *parent;
-	void *map = table(&workloads, generation);
-	__u64 id;
-
-	if (!map)
-		return 0;
-	for (int depth = 0; depth < MAX_DEPTH && cgroup; depth++) {
-		id = cgroup->kn->id;
-		if (bpf_map_lookup_elem(map, &id))
-			return id;
-		parent = cgroup->self.parent;
-		if (!parent)
-			return 0;
-		cgroup = parent->cgroup;
-	}
-	return 0;
-}
-
 static __always_inline int enrol(struct seq_file *seq, struct sock *sk)
 {
 	struct socket_state *state;

@@ -20,7 +20,8 @@ __noinline int judge_connection(struct __sk_buff *skb, struct seat *seat, struct
 		source_of(state, &flow->source);
 		flow->source.owner = seat->owner;
 		if (first) {
-			find_local_receiver(skb, flow, seat->now.generation);
+			if (!state->unsure || skb->ifindex == LOOPBACK_IFINDEX)
+				find_local_receiver(skb, flow, seat->now.generation);
 			state->peer = flow->destination.addr;
 			state->peer_owner = flow->destination.owner;
 		} else {
@@ -92,6 +93,14 @@ __noinline int tcp_packet(struct __sk_buff *skb, struct seat *seat, struct socke
 		judge_arrival(seat);
 		if (seat->flow.begins)
 			report(&seat->decision, &seat->flow);
+		return pass_or_drop(seat);
+	}
+	if (seat->connecting && seat->inbound && seat->flow.begins) {
+		/* Both connect to each other at once (RFC 9293 section 3.5): the other side enters here as through a listener. */
+		seat->flow.destination.owner = seat->owner;
+		find_sender(skb, seat);
+		judge_arrival(seat);
+		report(&seat->decision, &seat->flow);
 		return pass_or_drop(seat);
 	}
 	if (!state->role)

@@ -136,12 +136,15 @@ struct NumbersFileTests {
 
   @Test func `a file that was taken away is written whole`() throws {
     let file = NumbersFile(path: path)
-    try save(2, file)
+    var numbers = numbers(workloads: 2)
+    try file.save(&numbers)
     Files.remove(path)
-    try save(3, file)
-    #expect(try NumbersFile(path: path).load() == numbers(workloads: 3))
+    _ = numbers.workload(Name("shop", "third"))
+    try file.save(&numbers)
+    #expect(try NumbersFile(path: path).load() == numbers)
     try write([])
-    try save(4, file)
-    #expect(try NumbersFile(path: path).load() == numbers(workloads: 4))
+    _ = numbers.workload(Name("shop", "fourth"))
+    try file.save(&numbers)
+    #expect(try NumbersFile(path: path).load() == numbers)
   }
 }

@@ -51,3 +51,28 @@ extension Child {
     return try line(seconds: seconds)
   }
 }
+
+/// `tricks.py` beside this file: what the tests of unusual ways out are written in.
+extension Lab {
+  package func trickWords(_ script: String, _ words: [String]) -> [String] {
+    let here = #filePath
+    let directory = here[..<(here.lastIndex(of: "/") ?? here.startIndex)]
+    return ["python3", "-c", "import sys; sys.path.insert(0, '\(directory)')\nfrom tricks import *\n" + script] + words
+  }
+
+  /// Runs a script that has everything of `tricks.py`; answers the words it said.
+  package func trick(
+    in cgroup: String?, netns: Int32? = nil, seconds: Double = 15, _ words: String..., script: String
+  ) throws -> [String] {
+    let said = try run(in: cgroup, netns: netns, seconds: seconds, trickWords(script, words))
+    guard said.status == 0 else { throw LabError("a trick: \(said.stderr)", code: EIO) }
+    return said.stdout.split(whereSeparator: \.isWhitespace).map(String.init)
+  }
+
+  /// Starts such a script and waits for its first line, `ready`.
+  package func trickster(in cgroup: String?, netns: Int32? = nil, _ words: String..., script: String) throws -> Child {
+    let child = try spawn(in: cgroup, netns: netns, trickWords(script, words))
+    guard try child.line() == "ready" else { throw LabError("a trick \(words)", code: EPROTO) }
+    return child
+  }
+}
