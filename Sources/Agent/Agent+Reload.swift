@@ -88,12 +88,16 @@ extension Agent {
     let (located, misplaced) = locate(reading.set)
     times.lap(\.read)
     let wasRight = problems.isEmpty && failure == nil
-    problems = gone + reading.problems + misplaced
+    let vacant = cause == "SIGHUP" || cause == "request" ? [] : sources.filter(isVacant).map {
+      Problem(file: $0, message: "is an empty directory of another file system than before; the last good set stays in force")
+    }
+    problems = gone + vacant + reading.problems + misplaced
     failure = nil
     if !problems.isEmpty {
       reportProblems(cause)
       return .rejected
     }
+    lastGoodPlaces = readPlaces
     let candidate = Candidate(
       set: reading.set, located: located, files: reading.files, objects: reading.objects)
     do {

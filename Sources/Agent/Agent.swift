@@ -55,6 +55,10 @@ public final class Agent {
   /// When `failure` came about.
   var failedAt: UInt64 = 0
   private var hostsFailed = false
+  /// Where the sources were when they were read, and when they were last taken; see `followPlaces`.
+  var readPlaces: [String: Place] = [:]
+  var lastGoodPlaces: [String: Place] = [:]
+  var runDirectoryFailed = false
   private var isTrimDue = false
   private var isSweepDue = false
   private var lastSweep: UInt64 = 0
@@ -66,6 +70,7 @@ public final class Agent {
   /// Checks everything, listens, and loads or adopts the programs. Nothing is judged by new rules yet.
   public init(_ given: Configuration) throws(Failure) {
     let began = Clock.monotonic()
+    Files.openStandard()
     log = Log()
     // Before anything is given up: it needs a network namespace of its own.
     let canary = given.verify ? try? CanaryChild() : nil
@@ -176,6 +181,7 @@ public final class Agent {
     for attempt in 1... {
       for error in watcher.arm(sources) { log.warn("not-watched", ["path": error.subject, "error": error]) }
       _ = watcher.drain()
+      readPlaces = Agent.places(sources)
       let gone = sources.filter { !Files.exists($0) }
       let reading = library.read(sources.filter { !gone.contains($0) })
       if attempt == 10 || !watcher.drain() {
@@ -196,12 +202,27 @@ public final class Agent {
     }
   }
 
+  /// The status API behind a new socket.
+  func listenAgain() throws(Failure) {
+    let socket = try Listeners.unix(configuration.socket)
+    api?.stop()
+    do throws(SystemError) { try serveAPI(socket) } catch {
+      close(socket)
+      Files.remove(configuration.socket)
+      throw Failure(error)
+    }
+  }
+
+  private func serveAPI(_ socket: Int32) throws(SystemError) {
+    api = try HTTPServer(listener: socket, loop: loop, routes: apiRoutes) { [unowned self] in
+      strangers.refuse(client: $0, log: log)
+    }
+    api?.elsewhere = { [unowned self] in enforced($0) }
+  }
+
   private func serve(socket: Int32, metrics: Int32) throws(Failure) {
     do throws(SystemError) {
-      api = try HTTPServer(listener: socket, loop: loop, routes: apiRoutes) { [unowned self] in
-        strangers.refuse(client: $0, log: log)
-      }
-      api?.elsewhere = { [unowned self] in enforced($0) }
+      try serveAPI(socket)
       scrape = try HTTPServer(listener: metrics, loop: loop, routes: scrapeRoutes)
       try loop.onReadable(signals.descriptor) { [unowned self] in takeSignals() }
       try loop.onReadable(watcher.descriptor) { [unowned self] in if watcher.drain() { settle() } }
@@ -274,6 +295,8 @@ public final class Agent {
     ticks += 1
     followAttachments()
     followHosts()
+    followRunDirectory()
+    followPlaces()
     followPresence(unidentified: true)
     noteNamespaces()
     // What the kernel or a proxy would not have may go well later: memory was short, a proxy was busy.

@@ -27,6 +27,11 @@ enum Files {
     if durable { syncDirectory(of: path) }
   }
 
+  /// Where a standard descriptor was closed, the next file that is opened would get its number, and the log's lines.
+  static func openStandard() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
+  }
+
   /// The content; nil where there is no such file. More than `limit` bytes is EFBIG.
   static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8]? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -8,17 +8,44 @@ struct Log {
   typealias Fields = KeyValuePairs<String, any CustomStringConvertible>
 
   var descriptor: Int32 = STDERR_FILENO
+  private let lost = Lost()
+
+  /// Lines that found no room since the last one that did.
+  private final class Lost { var count = 0 }
 
   func info(_ event: String, _ fields: Fields = [:]) { write(.info, event, fields) }
   func warn(_ event: String, _ fields: Fields = [:]) { write(.warn, event, fields) }
   func error(_ event: String, _ fields: Fields = [:]) { write(.error, event, fields) }
 
   private func write(_ level: Level, _ event: String, _ fields: Fields) {
+    let time = Clock.timestamp(Clock.wall())
+    guard hasRoom else {
+      lost.count += 1
+      return
+    }
+    if lost.count > 0 {
+      put(Log.line(time: time, level: .warn, event: "log-lines-lost", fields: ["count": lost.count]))
+      lost.count = 0
+      guard hasRoom else {
+        lost.count = 1
+        return
+      }
+    }
+    put(Log.line(time: time, level: level, event: event, fields: fields))
+  }
+
+  /// Whether who reads the log keeps up. An agent that waited for a full pipe would enforce nothing new. Where poll() says
+  /// that a pipe is writable there is room for PIPE_BUF bytes: pipe(7).
+  private var hasRoom: Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    return poll(&entry, 1, 0) != 0
+  }
+
+  private func put(_ text: String) {
     // One write per line, so that lines of several processes do not mix. A log that cannot be written is no
     // reason to stop enforcing.
-    var line = Log.line(time: Clock.timestamp(Clock.wall()), level: level, event: event, fields: fields)
-    line += "\n"
-    _ = line.withUTF8 { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    var line = String(decoding: text.utf8.prefix(Int(PIPE_BUF) - 1), as: UTF8.self) + "\n"
+    _ = line.withUTF8 { Glibc.write(descriptor, $0.baseAddress, min($0.count, Int(PIPE_BUF))) }
   }
 
   static func line(time: String, level: Level, event: String, fields: Fields) -> String {

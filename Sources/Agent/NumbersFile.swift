@@ -36,7 +36,7 @@ final class NumbersFile {
   /// On the disk when it returns: a number that the kernel knows must never be given away a second time.
   func save(_ numbers: inout Numbers) throws(Failure) {
     let block = NumbersFile.block(numbers.changes)
-    if saved != nil, block.isEmpty { return }
+    if saved != nil, block.isEmpty, Files.exists(path) { return }
     do throws(SystemError) {
       if let saved, saved.length < max(1 << 16, 4 * saved.whole), try append(block, at: saved.length) {
         self.saved?.length += block.count

@@ -75,7 +75,7 @@ struct SystemCalls {
     Group(
       reason: "the run directory, pins and their lock, cgroups of the canary and those that weir run left: writing",
       calls: SystemCall.plain(
-        "fdatasync flock fsync ftruncate mkdir mkdirat rename renameat renameat2 rmdir unlink unlinkat write writev")),
+        "fdatasync flock fsync ftruncate mkdir mkdirat rename renameat renameat2 rmdir umask unlink unlinkat write writev")),
     Group(
       reason: "the event loop: sockets, signals and files that change",
       calls: SystemCall.plain(
@@ -87,7 +87,7 @@ struct SystemCalls {
           name: "socket", condition: .among(argument: 0, [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK].map(UInt64.init)))
       ]
         + SystemCall.plain(
-          "accept accept4 bind connect getpeername getsockname getsockopt recvfrom recvmsg sendmsg sendto setsockopt "
+          "accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmsg sendmsg sendto setsockopt "
             + "shutdown")),
     Group(
       reason: "clocks, chance, and what is known about this process",
