@@ -11,6 +11,8 @@ export V CI KEEP FUZZ_SECONDS
 PREFIX ?= /usr/local
 WEIR := .build/release/weir
 BPF_OBJECT := bpf/out/datapath.bpf.o
+# For kernels without bpf_sock_destroy (before 6.5), which libbpf 1.1 would look for with CAP_SYS_ADMIN only.
+LESSER_OBJECT := bpf/out/lesser.bpf.o
 # For tests alone: a layout whose sockets' state differs.
 WIDER_OBJECT := bpf/out/wider.bpf.o
 MACHINE := $(shell uname -m)
@@ -59,12 +61,13 @@ test-kernels: root-needed build-needs bpf ## boot Debian's kernels in QEMU, run 
 	$(Q)scripts/test-kernels $(KERNELS)
 
 .PHONY: bpf
-bpf: build-needs $(BPF_OBJECT) $(WIDER_OBJECT) ## the kernel half alone
+bpf: build-needs $(BPF_OBJECT) $(LESSER_OBJECT) $(WIDER_OBJECT) ## the kernel half alone
 
+$(LESSER_OBJECT): BPF_FLAGS := -DWEIR_WITHOUT_SOCK_DESTROY
 $(WIDER_OBJECT): BPF_FLAGS := -DWEIR_TEST_WIDER_STATE
 
 # BTF stays in the object, debug sections go: the object is carried in the binary.
-$(BPF_OBJECT) $(WIDER_OBJECT): $(wildcard bpf/*.bpf.c bpf/*.h bpf/include/*.h) Makefile
+$(BPF_OBJECT) $(LESSER_OBJECT) $(WIDER_OBJECT): $(wildcard bpf/*.bpf.c bpf/*.h bpf/include/*.h) Makefile
 	@echo "BPF    $@"
 	@mkdir -p $(@D)
 	$(Q)clang=$$(scripts/check-toolchain) && \

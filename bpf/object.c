@@ -7,6 +7,10 @@ static const unsigned char object[] __attribute__((aligned(8))) = {
 #embed "out/datapath.bpf.o"
 };
 
+static const unsigned char lesser[] __attribute__((aligned(8))) = {
+#embed "out/lesser.bpf.o"
+};
+
 const void *weir_object(void)
 {
 	return object;
@@ -15,4 +19,14 @@ const void *weir_object(void)
 size_t weir_object_size(void)
 {
 	return sizeof object;
+}
+
+const void *weir_lesser_object(void)
+{
+	return lesser;
+}
+
+size_t weir_lesser_object_size(void)
+{
+	return sizeof lesser;
 }

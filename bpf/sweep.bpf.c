@@ -5,7 +5,9 @@
 #include "owner.h"
 #include "sender.h"
 
-extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak; /* since 6.5 */
+#ifndef WEIR_WITHOUT_SOCK_DESTROY
+extern int bpf_sock_destroy(struct sock_common *sk) __ksym; /* since 6.5 */
+#endif
 
 static const char line[] = "1\n";
 
@@ -52,6 +54,8 @@ int enrol_udp(struct bpf_iter__udp *ctx)
 
 	return udp ? enrol(ctx->meta->seq, (struct sock *)udp) : 0;
 }
+
+#ifndef WEIR_WITHOUT_SOCK_DESTROY
 
 static __always_inline void read_v6(struct weir_addr *addr, const struct in6_addr *from)
 {
@@ -219,5 +223,7 @@ int revoke_udp(struct bpf_iter__udp *ctx)
 	bpf_seq_write(ctx->meta->seq, line, sizeof line - 1);
 	return 0;
 }
+
+#endif /* WEIR_WITHOUT_SOCK_DESTROY */
 
 char LICENSE[] SEC("license") = "GPL";

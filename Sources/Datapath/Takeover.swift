@@ -5,7 +5,7 @@ import Glibc
 /// What of another layout's maps goes on in this one: what its programs wrote, state and counters, where the shape is
 /// the same. What an agent writes is written anew.
 enum Takeover {
-  static let anew: Set<String> = ["current", "settings", "hosts", "events"]
+  static let anew: Set<String> = ["current", "settings", "hosts", "events", "gone"]
 
   /// A map of another layout that is to be this one's, too.
   struct Giver {
@@ -62,6 +62,25 @@ final class Steps {
 /// What a datapath is made of: this binary's, unless a test says otherwise.
 struct Build {
   var layout = UInt32(WEIR_LAYOUT)
-  var image = UnsafeRawBufferPointer(start: weir_object(), count: weir_object_size())
+  var image = Build.image
   var steps = Steps()
+
+  /// The object this kernel can load. libbpf 1.1 looks for a function that the kernel lacks among its modules, which takes
+  /// CAP_SYS_ADMIN, whether or not a program that calls it is wanted; so there is an object without.
+  private static let image =
+    hasSockDestroy
+    ? UnsafeRawBufferPointer(start: weir_object(), count: weir_object_size())
+    : UnsafeRawBufferPointer(start: weir_lesser_object(), count: weir_lesser_object_size())
+
+  /// By the names in the kernel's type information.
+  private static var hasSockDestroy: Bool {
+    let types = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC)
+    guard types >= 0 else { return true }
+    defer { close(types) }
+    guard let bytes = readAll(types) else { return true }
+    let name = "bpf_sock_destroy"
+    return bytes.withUnsafeBytes { all in
+      name.withCString { memmem(all.baseAddress ?? $0, all.count, $0, name.utf8.count + 1) != nil }
+    }
+  }
 }

@@ -9,4 +9,8 @@
 const void *weir_object(void);
 size_t weir_object_size(void);
 
+/* The same without the programs that call bpf_sock_destroy(), for kernels that have no such function. */
+const void *weir_lesser_object(void);
+size_t weir_lesser_object_size(void);
+
 #endif

