@@ -107,7 +107,7 @@ start_server() {
 # empty: between two parts nothing of the first is left.
 end_part() {
   without_weir
-  [ ! -d "$root/soak" ] || for cgroup in "$root"/soak/*/; do echo 1 >"$cgroup/cgroup.kill"; done
+  echo 1 >"$root/cgroup.kill"
   await 5 "the workloads to end" unpopulated "$root"
   find "$root" -mindepth 1 -depth -type d -exec rmdir {} \;
   rm -rf $policies $node $logs
