@@ -113,4 +113,10 @@ static __always_inline void keep_peer(struct socket_state *state, const struct p
 	state->redirected = source->redirected;
 }
 
+/* What the proxy judges a connection by is still what is to be judged, and for the same caller. */
+static __always_inline int is_still_turned(const struct socket_state *state, const struct decision *decision)
+{
+	return state->redirected && decision->target == state->target && decision->source.identity == state->identity;
+}
+
 #endif

@@ -85,7 +85,7 @@ static __always_inline int judge_opened(const struct weir_current *now, struct s
 	flow->destination.addr_known = 1;
 	decide(now, flow, sides, decision);
 	if (state->redirected) /* what the proxy judges it by must be what is to be judged now; else a new connection */
-		return decision->ruling.verdict != WEIR_PROXIED || decision->target != state->target;
+		return decision->ruling.verdict != WEIR_PROXIED || !is_still_turned(state, decision);
 	return decision->ruling.verdict != WEIR_ALLOWED;
 }
 

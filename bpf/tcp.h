@@ -29,8 +29,8 @@ __noinline int judge_connection(struct __sk_buff *skb, struct seat *seat, struct
 			flow->destination.owner = state->peer_owner;
 			flow->port = state->port;
 		}
-		decide(&seat->now, flow, SIDE_EGRESS, &seat->decision);
-		if (seat->decision.ruling.verdict == WEIR_PROXIED && !state->redirected)
+		decide(&seat->now, flow, state->redirected ? SIDE_EGRESS | SIDE_INGRESS : SIDE_EGRESS, &seat->decision);
+		if (seat->decision.ruling.verdict == WEIR_PROXIED && !is_still_turned(state, &seat->decision))
 			rule_on(&seat->decision, WEIR_DENIED, WEIR_REASON_BYPASSED_PROXY, WEIR_EGRESS);
 	} else {
 		flow->destination.owner = seat->owner;
@@ -50,8 +50,9 @@ __noinline int judge_connection(struct __sk_buff *skb, struct seat *seat, struct
 		state->destination = proxys ? 0 : seat->decision.destination.workload;
 	}
 	state->owner = seat->owner;
-	state->generation = seat->now.generation;
-	state->verdict = pass_or_drop(seat) == PASS ? WEIR_ALLOWED : WEIR_DENIED;
+	/* In this order: a packet on another CPU that sees the generation sees its verdict. */
+	*(volatile __u8 *)&state->verdict = pass_or_drop(seat) == PASS ? WEIR_ALLOWED : WEIR_DENIED;
+	*(volatile __u32 *)&state->generation = seat->now.generation;
 	if (seat->decision.ruling.verdict == WEIR_DENIED)
 		report(&seat->decision, flow);
 	if (state->verdict == WEIR_ALLOWED && state->role == ROLE_ACCEPTING && state->started_ns)

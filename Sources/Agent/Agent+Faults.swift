@@ -42,7 +42,7 @@ extension Agent {
     }
     do throws(Failure) {
       try Preflight.makeRunDirectory(configuration)
-      try numbersFile.save(numbers)
+      try numbersFile.save(&numbers)
       if !Files.exists(configuration.socket) { try listenAgain() }
       log.warn("run-directory-made-again", ["run_dir": configuration.runDirectory])
       reload("run-directory")

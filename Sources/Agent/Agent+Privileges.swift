@@ -3,9 +3,21 @@ import Glibc
 import Policy
 
 extension Agent {
-  /// Everything is loaded and attached, and no policy file has been read: whatever is in one meets an agent that has given
-  /// up what it does not need.
-  func confine() throws(Failure) {
+  /// Once everything is loaded and attached, as a rule before a policy file is read: whatever is in one meets an agent that
+  /// has given up what it does not need. Only where another layout's programs enforce, and are to be taken over with the
+  /// first generation, that is waited for.
+  func confineWhenAttached() {
+    if isConfined || notConfined != nil || !datapath.formerLayouts.isEmpty { return }
+    do throws(Failure) {
+      try confine()
+      isConfined = true
+    } catch {
+      notConfined = error
+      loop.stop()
+    }
+  }
+
+  private func confine() throws(Failure) {
     try Privileges.keep(Privileges.kept(enteringNamespaces: configuration.enterNamespaces))
     try Confinement.enter(
       configuration.seccomp ? SystemCalls(enteringNamespaces: configuration.enterNamespaces) : nil)

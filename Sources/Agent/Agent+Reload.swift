@@ -230,8 +230,10 @@ extension Agent {
         return 0
       }
     }
+    // First what is not allowed any more: of ten thousand connections the last is to be gone soon.
+    var revoked = attempt("revoke", datapath.revoke)
     let enrolled = attempt("enrol", datapath.enrol)
-    let revoked = attempt("revoke", datapath.revoke)
+    if enrolled > 0 { revoked += attempt("revoke", datapath.revoke) }
     _ = attempt("keep-proxies") { () throws(DatapathError) in
       try datapath.keepProxies(proxies)
       return 0

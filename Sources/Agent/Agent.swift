@@ -64,6 +64,9 @@ public final class Agent {
   private var lastSweep: UInt64 = 0
   /// What it costs not to enter other network namespaces has been said.
   var namespacesNoted = false
+  var isConfined = false
+  /// Why it could not give up what it does not need, and ends.
+  var notConfined: Failure?
   /// Asked for something by somebody who is neither root nor the agent's user.
   let strangers = Strangers()
 
@@ -132,12 +135,16 @@ public final class Agent {
   /// What is in force stays.
   public func run() throws(Failure) {
     defer { Files.remove(configuration.socket) }
-    try confine()
+    confineWhenAttached()
     reload("start")
-    Notify.ready()
-    loop.run()
+    confineWhenAttached()
+    if notConfined == nil {
+      Notify.ready()
+      loop.run()
+    }
     Notify.stopping()
     stopVerifying()
+    if let notConfined { throw notConfined }
     if beginsAgain, let mendingFailed {
       throw Failure("ends to be started again, for a running agent cannot put a program back: \(mendingFailed)")
     }
@@ -293,6 +300,7 @@ public final class Agent {
   /// Once a second: cgroups that came or went, clients that hung up, what `weir run` left behind.
   private func tick() {
     ticks += 1
+    confineWhenAttached()
     followAttachments()
     followHosts()
     followRunDirectory()

@@ -67,20 +67,16 @@ struct Build {
 
   /// The object this kernel can load. libbpf 1.1 looks for a function that the kernel lacks among its modules, which takes
   /// CAP_SYS_ADMIN, whether or not a program that calls it is wanted; so there is an object without.
-  private static let image =
+  private static var image: UnsafeRawBufferPointer {
     hasSockDestroy
-    ? UnsafeRawBufferPointer(start: weir_object(), count: weir_object_size())
-    : UnsafeRawBufferPointer(start: weir_lesser_object(), count: weir_lesser_object_size())
-
-  /// By the names in the kernel's type information.
-  private static var hasSockDestroy: Bool {
-    let types = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC)
-    guard types >= 0 else { return true }
-    defer { close(types) }
-    guard let bytes = readAll(types) else { return true }
-    let name = "bpf_sock_destroy"
-    return bytes.withUnsafeBytes { all in
-      name.withCString { memmem(all.baseAddress ?? $0, all.count, $0, name.utf8.count + 1) != nil }
-    }
+      ? UnsafeRawBufferPointer(start: weir_object(), count: weir_object_size())
+      : UnsafeRawBufferPointer(start: weir_lesser_object(), count: weir_lesser_object_size())
   }
+
+  private static let hasSockDestroy: Bool = {
+    guard let types = btf__load_vmlinux_btf() else { return true }
+    defer { btf__free(types) }
+    let kind: Int = BTF_KIND_FUNC
+    return btf__find_by_name_kind(types, "bpf_sock_destroy", UInt32(kind)) > 0
+  }()
 }

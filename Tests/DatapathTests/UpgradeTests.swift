@@ -260,7 +260,7 @@ extension Kernel {
           #expect(try lab.install(into: datapath) > highest, "\(when)")
           try expectJudged("\(when), then a generation of \(next)")
           #expect(lab.layouts == [next], "\(when)")
-          #expect(try Observed.links(lab, next).count == 16, "\(when)")
+          #expect(try Observed.links(lab, next).count == 17, "\(when)")
           #expect(try Lab.attached("\(lab.root)/shop/envoy") == 14, "\(when)")
           if isOver { break }
           from = next

@@ -47,7 +47,7 @@ extension EndToEnd {
 
       let first = try node.start()
       #expect(first.generation == former && !first.inForce && first.formerLayouts == [990])
-      #expect(first.programs.count == 10, "the former's, as the kernel has them")
+      #expect(first.programs.count == 11, "the former's, as the kernel has them")
       #expect(try web.ask("connect 127.0.0.1 8081") == "ok")
       #expect(try web.ask("connect 127.0.0.1 8082") == "EPERM")
       // Killed there, the next goes on the same way.
