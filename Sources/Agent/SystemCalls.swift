@@ -79,7 +79,8 @@ struct SystemCalls {
     Group(
       reason: "the event loop: sockets, signals and files that change",
       calls: SystemCall.plain(
-        "epoll_ctl epoll_pwait epoll_pwait2 epoll_wait inotify_add_watch inotify_rm_watch poll ppoll")),
+        "epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd2 inotify_add_watch inotify_rm_watch pipe2 poll "
+          + "ppoll")),
     Group(
       reason: "the status socket, scrapes, a proxy's admin socket, the service manager, the interfaces' addresses",
       calls: [

@@ -52,7 +52,7 @@ final class LoadedObject {
     }
     self.programs = programs
     missing = Hook.all.compactMap { hook in
-      guard let cost = hook.cost, without.contains(hook.name) else { return nil }
+      guard let cost = hook.cost, programs[hook.name] == nil else { return nil }
       return "\(hook.name) is missing: \(cost)"
     }
   }

@@ -101,10 +101,12 @@ extension EndToEnd {
       let outcome = mode == "allow" ? "allowed" : "refused"
       let fault = try #require(try node.status().faults.first)
       #expect(fault.reason == "no-tables" && fault.outcome == outcome && fault.count > 0)
-      let series = "weir_faults_total{reason=\"no-tables\",outcome=\"\(outcome)\"} \(fault.count)\n"
-      #expect(try node.scrape().contains(series))
+      // Every packet of what is open counts, so there may be more by now.
+      let series = "weir_faults_total{reason=\"no-tables\",outcome=\"\(outcome)\"} "
+      let scrape = try node.scrape()
+      #expect(scrape.contains(series) && !scrape.contains("\(series)0\n"))
       let text = try node.weir("status", "--run-dir", node.runDirectory).stdout
-      #expect(text.contains("\(fault.count) \(outcome): no-tables"), "\(text)")
+      #expect(text.contains(" \(outcome): no-tables"), "\(text)")
     }
   }
 }
