@@ -95,10 +95,13 @@ static __always_inline int judge_accepted(const struct weir_current *now, struct
 					  const struct socket_state *state, struct flow *flow,
 					  struct decision *decision)
 {
+	/* Read once: its first packet may be judged at this moment, on another CPU. */
+	int known = *(volatile __u32 *)&state->generation || state->peer_known;
+
 	flow->destination.owner = state->owner ? state->owner : owner_of(sk, now->generation);
 	flow->source.addr_known = 1;
 	flow->port = bpf_htons(sk->__sk_common.skc_num);
-	if (state->generation || state->peer_known) {
+	if (known) {
 		peer_of(state, &flow->source);
 	} else if (sk->__sk_common.skc_family == AF_INET) {
 		addr_from_v4(&flow->source.addr, sk->__sk_common.skc_daddr);
@@ -109,7 +112,7 @@ static __always_inline int judge_accepted(const struct weir_current *now, struct
 	}
 	if (!flow->destination.owner)
 		return 0;
-	if (!state->generation && !state->peer_known && within_namespace(&flow->source.addr, &flow->destination.addr))
+	if (!known && within_namespace(&flow->source.addr, &flow->destination.addr))
 		return 0;
 	decide(now, flow, SIDE_INGRESS, decision);
 	if (decision->destination.kind == WEIR_KIND_PROXY)
