@@ -179,8 +179,14 @@ struct CanaryProcess {
   }
 
   private static func dropPrivileges(keepingLowPorts: Bool) {
-    _ = linux_no_new_privileges()
-    try? Privileges.keep(keepingLowPorts ? [Capability(number: CAP_NET_BIND_SERVICE)] : [])
+    do throws(Failure) {
+      guard linux_no_new_privileges() == 0 else { throw Failure(SystemError("no_new_privs", "of the canary")) }
+      try Privileges.keep(keepingLowPorts ? [Capability(number: CAP_NET_BIND_SERVICE)] : [])
+    } catch {
+      // Without a canary nothing is tried, which the agent says; with its privileges it would be a second agent.
+      Output.error.write("weir canary: \(error)\n")
+      exit(2)
+    }
   }
 }
 

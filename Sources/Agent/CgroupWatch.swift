@@ -45,19 +45,10 @@ final class CgroupWatch {
   /// Takes everything that waits; true if a directory came or went.
   func drain() -> Bool {
     var matters = false
-    withUnsafeTemporaryAllocation(byteCount: 65536, alignment: 8) { buffer in
-      while true {
-        let count = read(descriptor, buffer.baseAddress, buffer.count)
-        if count <= 0 { return }
-        var offset = 0
-        while offset + MemoryLayout<inotify_event>.size <= count {
-          let event = buffer.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
-          if event.mask & UInt32(IN_ISDIR | IN_Q_OVERFLOW | IN_DELETE_SELF) != 0 { matters = true }
-          // The directory is gone; one that comes in its place is another.
-          if event.mask & UInt32(IN_IGNORED) != 0 { forget(event.wd) }
-          offset += MemoryLayout<inotify_event>.size + Int(event.len)
-        }
-      }
+    Inotify.drain(descriptor) { event, _ in
+      if event.mask & UInt32(IN_ISDIR | IN_Q_OVERFLOW | IN_DELETE_SELF) != 0 { matters = true }
+      // The directory is gone; one that comes in its place is another.
+      if event.mask & UInt32(IN_IGNORED) != 0 { forget(event.wd) }
     }
     return matters
   }

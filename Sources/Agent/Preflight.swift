@@ -9,8 +9,8 @@ enum Preflight {
   static func check(_ given: Configuration) throws(Failure) -> (Configuration, CgroupTree) {
     // First, so that what is not readable without the rest is found here and not at the first change.
     Privileges.bound(to: Privileges.kept(enteringNamespaces: given.enterNamespaces))
-    // CAP_SYS_ADMIN, where it is given, until the programs are loaded: libbpf 1.1 asks for the modules' type information by
-    // id where a function is not in the kernel's own, as bpf_sock_destroy before 6.5.
+    // CAP_SYS_ADMIN, where it is given, until the programs are attached: a start that fails half-way puts the former ones
+    // back, and the kernel gives a program by its id (bpf_prog_get_fd_by_id) to nobody else.
     try Privileges.keep(Privileges.needed + Privileges.entering)
     var configuration = given
     configuration.policies = given.policies.map(Files.absolute)

@@ -93,7 +93,11 @@ final class Verification {
       fromWorkload: probe.from != nil, isUDP: probe.protocol == .udp, isV6: probe.isV6, port: probe.port,
       milliseconds: milliseconds)
     canary.ask(ask.text, milliseconds: milliseconds + 5000) { [weak self] text in
-      for cgroup in [cgroups.source, cgroups.destination] { try? rows.remove(cgroup) }
+      for cgroup in [cgroups.source, cgroups.destination] {
+        do throws(DatapathError) { try rows.remove(cgroup) } catch {
+          self?.agent.log.error("canary-not-taken-out", ["cgroup": cgroup, "error": Failure(error)])
+        }
+      }
       self?.hear(text, probe, intent, isLast: milliseconds == Verification.patience.second)
     }
   }

@@ -55,20 +55,8 @@ final class Watcher {
   /// Takes everything that waits; true if any of it matters.
   func drain() -> Bool {
     var matters = false
-    withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 8) { buffer in
-      while true {
-        let count = read(descriptor, buffer.baseAddress, buffer.count)
-        if count <= 0 { return }
-        var offset = 0
-        while offset + MemoryLayout<inotify_event>.size <= count {
-          let event = buffer.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
-          let start = offset + MemoryLayout<inotify_event>.size
-          let name = String(
-            decoding: buffer[start..<start + Int(event.len)].prefix { $0 != 0 }, as: UTF8.self)
-          if concerns(event, name) { matters = true }
-          offset = start + Int(event.len)
-        }
-      }
+    Inotify.drain(descriptor) { event, name in
+      if concerns(event, name) { matters = true }
     }
     return matters
   }

@@ -8,30 +8,14 @@
 #   /run/weir-bench                policies, logs, results, the owner's process id
 # The network namespace has no name: it goes with its last process.
 
-cgroup2=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo)
-tree=$cgroup2/weir-bench root=$cgroup2/weir-bench/workloads tools=$cgroup2/weir-bench/tools
-bpffs=/sys/fs/bpf/weir-bench
-home=/run/weir-bench logs=/run/weir-bench/logs node=/run/weir-bench/agent
-opened= agent=
+name=weir-bench who=bench agent=
 
 die() {
   echo "bench: $1" >&2
   exit 1
 }
 
-# The 22nd field of stat tells a process from a later one with the same id.
-start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
-
-# await SECONDS WHAT COMMAND...: until the command succeeds.
-await() {
-  local seconds=$1 what=$2 until
-  shift 2
-  until=$((SECONDS + seconds + 1))
-  until "$@"; do
-    [ $SECONDS -lt $until ] || die "waited $seconds s in vain for $what"
-    sleep 0.01
-  done
-}
+. scripts/house.sh
 
 # within CGROUP COMMAND...: runs it there.
 within() {
@@ -50,7 +34,6 @@ spawn() {
 }
 
 ready() { curl -sf -o /dev/null --noproxy '*' http://127.0.0.1:$metrics/readyz; }
-gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # start_agent POLICIES: returns when a generation is in force. $home/exec has the moment of its exec.
 start_agent() {
@@ -75,34 +58,9 @@ without_weir() {
   [ ! -d $bpffs ] || "$weir" detach --bpffs $bpffs >/dev/null
 }
 
-unpopulated() { ! [ -e "$tree" ] || grep -q 'populated 0' "$tree/cgroup.events"; }
-
-# Kills what runs in the cgroups, detaches the programs, removes cgroups, pins and files.
-close() {
-  if [ -d "$tree" ]; then
-    echo 1 >"$tree/cgroup.kill"
-    for _ in {1..250}; do unpopulated && break || sleep 0.02; done
-  fi
-  if [ -d $bpffs ]; then
-    "$weir" detach --bpffs $bpffs >/dev/null 2>&1 || true
-    rm -rf $bpffs # a pin is a file; this is all that is left to do where detach could not
-  fi
-  [ ! -d "$tree" ] || find "$tree" -depth -type d -exec rmdir {} \;
-  rm -rf $home
-}
-
-# Closes what an earlier run left if it is dead; takes the place.
 move_in() {
-  local owner started
-  if read -r owner started 2>/dev/null <$home/owner && [ "$(start_time "$owner")" = "$started" ]; then
-    die "another run is under way (process $owner); wait for it"
-  fi
-  [ -z "$(ls -d "$tree" $bpffs $home 2>/dev/null)" ] || echo "bench: removing what a killed run left"
-  close
-  opened=yes
-  mkdir -p $home $logs $node
-  echo "$$ $(start_time $$)" >$home/owner
-  mkdir "$tree" "$root" "$tools"
+  clear_place
+  take_place
 }
 
 move_out() {
@@ -110,10 +68,5 @@ move_out() {
   trap - EXIT INT TERM HUP
   [ -n "$opened" ] || exit $status
   [ $status = 0 ] || tail -n 30 $logs/*.log >&2 2>/dev/null || true
-  close
-  if [ -n "$(ls -d "$tree" $bpffs $home 2>/dev/null)" ]; then
-    echo "bench: could not remove $(ls -d "$tree" $bpffs $home 2>/dev/null | tr '\n' ' ')" >&2
-    status=1
-  fi
-  exit $status
+  leave_place $status 1
 }

@@ -9,31 +9,16 @@
 #   /run/weir-soak                policies, logs, results, the owner's process id
 # The network namespace has no name: it goes with its last process.
 
-cgroup2=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo)
-name=${SOAK_NAME:-weir-soak} # another one for a run beside this one
-tree=$cgroup2/$name root=$cgroup2/$name/workloads tools=$cgroup2/$name/tools seat=$cgroup2/$name/agent
-bpffs=/sys/fs/bpf/$name
-home=/run/$name logs=/run/$name/logs node=/run/$name/agent policies=/run/$name/policies
-opened= agent= part=
+name=${SOAK_NAME:-weir-soak} who=soak # another name for a run beside this one
+agent= part=
 
 die() {
   echo "soak: ${part:+$part: }$1" >&2
   exit 1
 }
 
-# The 22nd field of stat tells a process from a later one with the same id.
-start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
-
-# await SECONDS WHAT COMMAND...: until the command succeeds.
-await() {
-  local seconds=$1 what=$2 until
-  shift 2
-  until=$((SECONDS + seconds + 1))
-  until "$@"; do
-    [ $SECONDS -lt $until ] || die "waited $seconds s in vain for $what"
-    sleep 0.01
-  done
-}
+. scripts/house.sh
+seat=$tree/agent policies=$home/policies
 
 # within CGROUP COMMAND...: runs it there.
 within() {
@@ -53,7 +38,6 @@ spawn() {
 }
 
 ready() { curl -sf -o /dev/null --noproxy '*' http://127.0.0.1:$metrics/readyz; }
-gone() { ! kill -0 "$1" 2>/dev/null; }
 # finish PID: ends it and waits for that.
 finish() {
   kill -TERM "$1" 2>/dev/null || true
@@ -114,34 +98,10 @@ end_part() {
   mkdir -p $policies $node $logs
 }
 
-unpopulated() { ! [ -e "$1" ] || grep -q 'populated 0' "$1/cgroup.events"; }
-
-# Kills what runs in the cgroups, detaches the programs, removes cgroups, pins and files.
-close() {
-  if [ -d "$tree" ]; then
-    echo 1 >"$tree/cgroup.kill"
-    for _ in {1..250}; do unpopulated "$tree" && break || sleep 0.02; done
-  fi
-  if [ -d $bpffs ]; then
-    "$weir" detach --bpffs $bpffs >/dev/null 2>&1 || true
-    rm -rf $bpffs # a pin is a file; this is all that is left to do where detach could not
-  fi
-  [ ! -d "$tree" ] || find "$tree" -depth -type d -exec rmdir {} \;
-  rm -rf $home
-}
-
-# Closes what an earlier run left if it is dead; takes the place.
 move_in() {
-  local owner started
-  if read -r owner started 2>/dev/null <$home/owner && [ "$(start_time "$owner")" = "$started" ]; then
-    die "another run is under way (process $owner); wait for it"
-  fi
-  [ -z "$(ls -d "$tree" $bpffs $home 2>/dev/null)" ] || echo "soak: removing what a killed run left"
-  close
-  opened=yes
-  mkdir -p $home $logs $node $policies
-  echo "$$ $(start_time $$)" >$home/owner
-  mkdir "$tree" "$root" "$tools" "$seat"
+  clear_place
+  take_place $policies
+  mkdir "$seat"
 }
 
 move_out() {
@@ -151,10 +111,5 @@ move_out() {
   [ $status = 0 ] || tail -n 30 $logs/*.err >&2 2>/dev/null || true
   summary || status=1
   [ -z "${SOAK_KEEP:-}" ] || cp -r $home "$SOAK_KEEP"
-  close
-  if [ -n "$(ls -d "$tree" $bpffs $home 2>/dev/null)" ]; then
-    echo "soak: could not remove $(ls -d "$tree" $bpffs $home 2>/dev/null | tr '\n' ' ')" >&2
-    status=1
-  fi
-  exit $status
+  leave_place $status 1
 }

@@ -48,8 +48,7 @@ await 3 "the agent to take the file again" nothing_rejected
 heading "The agent is killed (kill -9): what is enforced stays enforced"
 before=$(generation)
 kill -KILL "$agent"
-gone() { ! kill -0 "$agent" 2>/dev/null; }
-await 3 "the agent to be gone" gone
+await 3 "the agent to be gone" gone "$agent"
 dead=yes
 try "outsider -> web -> api -> db" 200 - - http outside/outsider GET $url:$web/stock/apple
 try "outsider -> db" "$refused_there" - - redis "$root/outside/outsider" 127.0.0.1
