@@ -195,16 +195,18 @@ public final class Datapath {
   @discardableResult
   public func enrol() throws(DatapathError) -> Int {
     if pins.note("forgotten") != nil {
-      try visitSockets(["forget_tcp"])
+      try visitSockets([["forget_tcp"]])
       try pins.setNote("forgotten", nil)
     }
-    return try visitSockets(["enrol_tcp", "enrol_udp"])
+    return try visitSockets([["enrol_tcp", "enrol_udp"]])
   }
 
   /// Judges open TCP connections and connected UDP sockets again and ends those that the generation in force refuses;
   /// returns how many.
   @discardableResult
-  public func revoke() throws(DatapathError) -> Int { try visitSockets(["revoke_tcp", "revoke_udp"]) }
+  public func revoke() throws(DatapathError) -> Int {
+    try visitSockets([["revoke_tcp_even", "revoke_udp"], ["revoke_tcp_odd"]])
+  }
 
   /// Takes away what senders announced and nobody will ask for. To be called every few seconds.
   public func tidy() throws(DatapathError) { try call("tidy") }
@@ -229,8 +231,8 @@ public final class Datapath {
   }
 
   @discardableResult
-  private func visitSockets(_ hooks: [String]) throws(DatapathError) -> Int {
-    let answer = try iterators.run(hooks)
+  private func visitSockets(_ lists: [[String]]) throws(DatapathError) -> Int {
+    let answer = try iterators.run(lists)
     namespacesNotEntered = answer.notEntered
     return answer.total
   }

@@ -45,11 +45,15 @@ struct Hook {
         name: "enrol_udp", place: .demand,
         cost: "UDP sockets opened before their workload was known are not judged until they are opened again"),
       Hook(
-        name: "revoke_tcp", place: .demand,
-        cost: "open connections that a new generation refuses lose their packets but are not reset"),
-      Hook(
         name: "forget_tcp", place: .demand,
         cost: "proxies' connections that another layout forgot lose their packets but are not reset"),
+    ]
+    + ["revoke_tcp_even", "revoke_tcp_odd"].map {
+      Hook(
+        name: $0, place: .demand,
+        cost: "open connections that a new generation refuses lose their packets but are not reset")
+    }
+    + [
       Hook(
         name: "revoke_udp", place: .demand,
         cost: "connected UDP sockets that a new generation refuses lose their datagrams but are not told"),

@@ -17,28 +17,31 @@ struct Iterators {
     var failure: DatapathError?
   }
 
-  /// Adds up the numbers that the programs print, one at the end of each line. Programs that this kernel
-  /// refused are left out. Sockets in a namespace that no process lives in any more are not seen.
-  func run(_ hooks: [String]) throws(DatapathError) -> Report {
-    let programs = hooks.compactMap { object.programs[$0] }
+  /// Adds up the lines that the programs print. Each list of hooks runs on a thread of its own, beside the others.
+  /// Programs that this kernel refused are left out. Sockets in a namespace that no process lives in any more are not seen.
+  func run(_ lists: [[String]]) throws(DatapathError) -> Report {
+    let programs = lists.map { $0.compactMap { object.programs[$0] } }.filter { !$0.isEmpty }
     guard !programs.isEmpty else { return Report() }
     var links: [Descriptor] = []
-    for program in programs {
-      links.append(
-        try Descriptor.adopt(
-          bpf_link_create(program.descriptor, 0, BPF_TRACE_ITER, nil), "attach iterator", program.name))
-    }
+    var visits: [Visit] = []
     let namespaces = Iterators.namespaces(below: root)
-    guard !namespaces.isEmpty else { return Report() }
-    let visit = Visit(
-      namespaces: namespaces.sorted { $0.key < $1.key }.map { $0.value.entrance },
-      links: zip(links, programs).map { ($0.raw, $1.name) })
-    // The optimizer may close what is in a collection right after the last look at it, which is above.
-    let report = try withExtendedLifetime((links, namespaces)) { () throws(DatapathError) in
-      try onThread { visit.run() }
+    for list in programs {
+      var visit = Visit(namespaces: namespaces.sorted { $0.key < $1.key }.map { $0.value.entrance }, links: [])
+      for program in list {
+        let link = try Descriptor.adopt(
+          bpf_link_create(program.descriptor, 0, BPF_TRACE_ITER, nil), "attach iterator", program.name)
+        visit.links.append((link.raw, program.name))
+        links.append(link)
+      }
+      visits.append(visit)
     }
-    if let failure = report.failure { throw failure }
-    return report
+    // The optimizer may close what is in a collection right after the last look at it, which is above.
+    let reports = try withExtendedLifetime((links, namespaces)) { () throws(DatapathError) in
+      try onThreads(visits.map { visit in { visit.run() } })
+    }
+    for report in reports { if let failure = report.failure { throw failure } }
+    return Report(
+      total: reports.reduce(0) { $0 + $1.total }, notEntered: reports.map(\.notEntered).max() ?? 0, failure: nil)
   }
 
   /// A network namespace that processes live in.
@@ -135,9 +138,7 @@ struct Iterators {
       guard let bytes = readAll(iterator.raw) else {
         throw DatapathError(step: "read iterator", subject: link.name, code: errno)
       }
-      return String(decoding: bytes, as: UTF8.self).split(separator: "\n").reduce(0) { total, line in
-        total + (line.split(separator: " ").last.flatMap { Int($0) } ?? 0)
-      }
+      return bytes.count { $0 == UInt8(ascii: "\n") }
     }
   }
 }

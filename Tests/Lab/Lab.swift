@@ -108,7 +108,7 @@ package final class Lab {
   }
 
   /// Whether this kernel can end a connection (bpf_sock_destroy, Linux 6.5); where it cannot, its packets are dropped.
-  package func resets() throws -> Bool { try !datapath().missing.contains { $0.hasPrefix("revoke_tcp ") } }
+  package func resets() throws -> Bool { try !datapath().missing.contains { $0.hasPrefix("revoke_tcp_") } }
 
   /// What a client may hear of a connection that has been ended.
   package func ended() throws -> [String] {

@@ -73,7 +73,7 @@ extension EndToEnd {
       try Node.use { node in
         try node.write("web.yaml", node.workload("web") + PolicyText.egress("web", ports: [8082]))
         let status = try node.start(around: crippled(node, "bpf_sock_destroy", "bpf_sock_destroz"))
-        #expect(status.missing.contains { $0.hasPrefix("revoke_tcp is missing: open connections") })
+        #expect(status.missing.contains { $0.hasPrefix("revoke_tcp_even is missing: open connections") })
         try checkSaid(node, status)
         try node.write("web.yaml", node.workload("web") + node.workload("db") + PolicyText.egress("web", ports: [8082]))
         _ = try node.reload()

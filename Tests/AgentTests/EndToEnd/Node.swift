@@ -109,7 +109,7 @@ final class Node {
   }
 
   /// Whether this kernel can end a connection; where it cannot, its packets are dropped.
-  func resets() throws -> Bool { try !status().missing.contains { $0.hasPrefix("revoke_tcp ") } }
+  func resets() throws -> Bool { try !status().missing.contains { $0.hasPrefix("revoke_tcp_") } }
 
   /// Whether the files were taken, and the status after.
   @discardableResult
