@@ -17,21 +17,25 @@ static struct {
 	uint8_t what;
 	uint8_t watched; /* when its connections end is written down */
 	uint16_t port;
+	uint64_t when; /* one was seen to have ended */
 } seats[MAX_FDS];
 
 static int poll_fd;
 static FILE *ends;
+static int over[MAX_FDS], over_count; /* watched, seen to have ended, not yet closed: as in hold.c */
 static uint64_t accepted, answered, open_now, most_open;
 
 static void watch(int fd, enum what what, uint16_t port, uint8_t watched)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.fd = fd };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | (what == CONNECTION && watched ? EPOLLET : 0),
+				     .data.fd = fd };
 
 	if (fd >= MAX_FDS)
 		fail("too many files");
 	seats[fd].what = (uint8_t)what;
 	seats[fd].port = port;
 	seats[fd].watched = watched;
+	seats[fd].when = 0;
 	if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event))
 		fail("epoll_ctl");
 }
@@ -67,7 +71,7 @@ static void take_connections(int listener)
 static void end_connection(int fd, int error)
 {
 	if (seats[fd].watched && ends)
-		fprintf(ends, "%llu %d %d\n", (unsigned long long)now_ns(), seats[fd].port, error);
+		fprintf(ends, "%llu %d %d\n", (unsigned long long)seats[fd].when, seats[fd].port, error);
 	seats[fd].what = NOTHING;
 	open_now--;
 	close(fd);
@@ -126,6 +130,10 @@ int serve(char **words)
 	while (!ended) {
 		int count = epoll_wait(poll_fd, events, 256, 50);
 
+		while (over_count && !count)
+			answer(over[--over_count]);
+		if (over_count)
+			usleep(500); /* not woken for each: the time is that of who ends them */
 		if (!count && ends)
 			fflush(ends);
 		for (int i = 0; i < count; i++) {
@@ -134,7 +142,16 @@ int serve(char **words)
 			switch ((enum what)seats[fd].what) {
 			case LISTENER: take_connections(fd); break;
 			case DATAGRAMS: answer_datagrams(fd); break;
-			case CONNECTION: answer(fd); break;
+			case CONNECTION:
+				if (seats[fd].watched && events[i].events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) {
+					if (!seats[fd].when) {
+						seats[fd].when = now_ns();
+						over[over_count++] = fd;
+					}
+				} else {
+					answer(fd);
+				}
+				break;
 			case NOTHING: break;
 			}
 		}

@@ -79,8 +79,8 @@ for round in $(seq "$rounds"); do
   await 60 "$connections connections" grep -sq open $logs/held
   spent=$(agent_us)
   within "$tools" $load flip $policies/policies.yaml "$(current_pin)" 1 pause=0 $home/set-without $home/set-with >$home/switch
+  sleep 0.5 # waiting with await would take from them what it measures
   await 30 "all connections to be gone" gone "$spawned"
-  sleep 0.2
   echo $((($(agent_us) - spent) / 1000)) >>$home/spent
   # Both ends, from the last moment at which the kernel still had the generation before.
   read -r _ _ _ _ before _ <$home/switch
