@@ -64,18 +64,18 @@ __noinline __u64 listener_owner(struct bpf_sock_addr *ctx, __u32 generation, con
 #define SAMPLES 16
 
 /* Whether a port that refuses the caller is shared with somebody else, who might not. The members of a group cannot be
- * enumerated; other source ports find others, and one that so many tries miss has a small share. */
-static __noinline int is_mixed(struct bpf_sock_addr *ctx, __u32 generation, const struct flow *flow)
+ * enumerated; other source ports find others, and one that so many tries miss has a small share. The flow is given back
+ * without a source port; a copy of it is more than the stack of Linux 6.1 has room for. */
+static __noinline int is_mixed(struct bpf_sock_addr *ctx, __u32 generation, struct flow *flow)
 {
-	struct flow other = *flow;
-	int shared = 0;
+	int shared = 0, mixed = 0;
 
-	for (int i = 0; i < SAMPLES; i++) {
-		other.source_port = bpf_get_prandom_u32();
-		if (listener_owner(ctx, generation, &other, &shared) != flow->destination.owner)
-			return 1;
+	for (int i = 0; i < SAMPLES && !mixed; i++) {
+		flow->source_port = bpf_get_prandom_u32();
+		mixed = listener_owner(ctx, generation, flow, &shared) != flow->destination.owner;
 	}
-	return 0;
+	flow->source_port = 0;
+	return mixed;
 }
 
 /* The source address is known before routing when the socket is bound, or when the destination is here: the kernel
