@@ -33,8 +33,10 @@ public struct Failure: Error, Equatable, CustomStringConvertible {
   }
 
   init(_ error: DatapathError) {
-    // The verifier's last line is its verdict; what stands before it is the program's listing.
-    let last = error.log.split(separator: "\n").last { !$0.isEmpty }
+    // The verifier ends with its verdict, and after it what it counted (print_verification_stats(), kernel/bpf/verifier.c);
+    // before it stands the program's listing.
+    let counted = ["processed ", "stack depth ", "verification time "]
+    let last = error.log.split(separator: "\n").last { line in !counted.contains { line.hasPrefix($0) } }
     description = error.description + (last.map { ": \($0)" } ?? "")
   }
 }
