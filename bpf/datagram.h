@@ -50,7 +50,7 @@ static __noinline int count_datagram(struct __sk_buff *skb, const struct seat *s
 	headers = (addr_is_v4(&seat->flow.source.addr) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
 		  sizeof(struct udphdr);
 	bytes = skb->len > headers ? skb->len - headers : 0;
-	counters = connections_of(&key, &share);
+	counters = connections_of(&key, &share, 0);
 	if (!counters)
 		return 0;
 	add(&counters->opened, opens);

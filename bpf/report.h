@@ -16,8 +16,9 @@ static __always_inline void add(__u64 *counter, __u64 amount)
 static const struct weir_connections no_connections;
 
 /* The counters of a pair, as fine as the source's share allows but not finer than `share`, which says afterwards how
- * fine. NULL, and a loss, when there is no room at all. */
-static __noinline struct weir_connections *connections_of(const struct weir_connections_key *asked, __u8 *share)
+ * fine. NULL, and a loss, when there is no room at all. Those of a `known` connection are there, unless they went with their
+ * workload: then nobody would take new ones away. */
+static __noinline struct weir_connections *connections_of(const struct weir_connections_key *asked, __u8 *share, int known)
 {
 	struct weir_connections_key key = *asked;
 	__u32 whom = charged(key.source, key.destination);
@@ -31,7 +32,7 @@ static __noinline struct weir_connections *connections_of(const struct weir_conn
 		if (each == SHARE_COARSE)
 			key.destination = WEIR_OTHER;
 		counters = bpf_map_lookup_elem(&connections, &key);
-		if (!counters && has_room(whom, WEIR_SHARED_CONNECTIONS, each)) {
+		if (!counters && !known && has_room(whom, WEIR_SHARED_CONNECTIONS, each)) {
 			if (!bpf_map_update_elem(&connections, &key, &no_connections, BPF_NOEXIST))
 				charge(whom, WEIR_SHARED_CONNECTIONS);
 			counters = bpf_map_lookup_elem(&connections, &key);
@@ -41,7 +42,8 @@ static __noinline struct weir_connections *connections_of(const struct weir_conn
 			return counters;
 		}
 	}
-	lose(WEIR_LOSS_CONNECTIONS, whom);
+	if (!known)
+		lose(WEIR_LOSS_CONNECTIONS, whom);
 	return NULL;
 }
 
@@ -168,7 +170,7 @@ static __always_inline struct weir_connections *counters_of(const struct socket_
 	struct weir_connections_key key = {};
 	__u8 share = state->counted ? state->counted - 1 : SHARE_FINE;
 
-	return connections_key(state, &key) ? connections_of(&key, &share) : NULL;
+	return connections_key(state, &key) ? connections_of(&key, &share, state->counted) : NULL;
 }
 
 static __always_inline void count_opened(struct socket_state *state)
@@ -179,7 +181,7 @@ static __always_inline void count_opened(struct socket_state *state)
 
 	if (state->counted || !connections_key(state, &key))
 		return;
-	counters = connections_of(&key, &share);
+	counters = connections_of(&key, &share, 0);
 	if (!counters)
 		return;
 	add(&counters->opened, 1);

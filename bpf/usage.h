@@ -84,13 +84,14 @@ __noinline int charge(__u32 whom, __u32 map)
 	return 0;
 }
 
+/* Who is gone has no row any more, and gets none: nobody would take it away. */
 __noinline int discharge(__u32 whom, __u32 map)
 {
-	struct weir_usage *own = usage_of(whom), *all = usage_of(WEIR_EVERYBODY);
+	struct weir_usage *own = bpf_map_lookup_elem(&usage, &whom), *all = usage_of(WEIR_EVERYBODY);
 
-	if (!own || !all || map >= WEIR_SHARED_LAST)
+	if (!all || map >= WEIR_SHARED_LAST)
 		return 0;
-	if (own->entries[map])
+	if (own && own->entries[map])
 		__sync_fetch_and_add(&own->entries[map], -1);
 	if (all->entries[map])
 		__sync_fetch_and_add(&all->entries[map], -1);

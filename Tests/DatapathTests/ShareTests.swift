@@ -160,6 +160,10 @@ extension Kernel {
         let all = try lab.used(WEIR_EVERYBODY)
         #expect(all.entries.1 == 5 && all.entries.2 == 0)
         #expect(try lab.datapath().maps().first { $0.name == "gone" }?.entries == 0)
+        flood.kill()
+        #expect(try api.ask("refused 127.0.0.1 20000 1") == "0")
+        #expect(try Set(lab.datapath().connections().map(\.0.source)) == [2], "what closes later is counted nowhere")
+        #expect(try !lab.datapath().usage().contains { $0.0 == 4 })
       }
     }
 
