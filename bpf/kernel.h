@@ -49,6 +49,7 @@ struct sock {
 	struct sock_common __sk_common;
 	struct sock_cgroup_data sk_cgrp_data;
 	struct sock_reuseport *sk_reuseport_cb;
+	__u16 sk_protocol;
 };
 
 struct tcp_sock {
@@ -60,7 +61,9 @@ struct tcp_sock {
 
 struct udp_sock;
 
-struct seq_file;
+struct seq_file {
+	unsigned long count; /* bytes that were written and not yet read */
+};
 
 struct bpf_map;
 
@@ -73,6 +76,13 @@ struct bpf_iter__tcp {
 	struct sock_common *sk_common;
 };
 
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	struct sock *sk;
+	void *value;
+};
+
 struct bpf_iter__udp {
 	struct bpf_iter_meta *meta;
 	struct udp_sock *udp_sk;
@@ -82,6 +92,7 @@ struct bpf_iter__udp {
 
 /* net/tcp_states.h */
 #define TCP_SYN_SENT 2
+#define TCP_CLOSE 7
 
 /* enum sock_flags, include/net/sock.h: set when a FIN was taken in. */
 #define SOCK_DONE_BIT 1

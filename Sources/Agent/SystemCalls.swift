@@ -75,7 +75,8 @@ struct SystemCalls {
     Group(
       reason: "the run directory, pins and their lock, cgroups of the canary and those that weir run left: writing",
       calls: SystemCall.plain(
-        "fdatasync flock fsync ftruncate mkdir mkdirat rename renameat renameat2 rmdir umask unlink unlinkat write writev")),
+        "fdatasync flock fsync ftruncate mkdir mkdirat rename renameat renameat2 rmdir symlink symlinkat umask unlink "
+          + "unlinkat write writev")),
     Group(
       reason: "the event loop: sockets, signals and files that change",
       calls: SystemCall.plain(

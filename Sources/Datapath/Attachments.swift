@@ -43,6 +43,7 @@ struct Attachments {
 
   private func carryOut(_ step: Step, _ session: LinkSession, _ steps: Steps) throws(DatapathError) {
     let path = pins.link(step.pin)
+    if step.isNew { try pins.setNote(Pins.enrolled, nil) }
     if step.at.number != pins.number {
       // Here first: where there are links the tables are whole, whichever program is in the link.
       try session.move(step.at.link(step.pin), to: path)

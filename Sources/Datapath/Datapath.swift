@@ -20,6 +20,8 @@ public final class Datapath {
   private let events: Events
   /// Network namespaces that the last look at open sockets left out, for want of CAP_SYS_ADMIN and CAP_SYS_PTRACE.
   public private(set) var namespacesNotEntered = 0
+  /// How often the kernel's tables of sockets were walked through.
+  package private(set) var walks = 0
   private let steps: Steps
   private var former: [Pins]
   /// Proxies' cgroups that get their programs together with everything else.
@@ -190,22 +192,28 @@ public final class Datapath {
     try object.map("current").set(UInt32(0), now)
   }
 
-  /// Tags the sockets that were open before their workload was known with their owner; returns how many. After a change
-  /// of layout that forgot the sockets' state, ends what goes through proxies first.
+  /// Tags the sockets that were open before their workload was known with their owner; returns how many. Does nothing
+  /// where that was done for the workloads in force: since then each socket was tagged when it was made. After a
+  /// change of layout that forgot the sockets' state, ends what goes through proxies first.
   @discardableResult
   public func enrol() throws(DatapathError) -> Int {
     if pins.note("forgotten") != nil {
       try visitSockets([["forget_tcp"]])
       try pins.setNote("forgotten", nil)
     }
-    return try visitSockets([["enrol_tcp", "enrol_udp"]])
+    guard let owners = built?.entries.owners else { return 0 }
+    if pins.note(Pins.enrolled) == owners { return 0 }
+    let enrolled = try visitSockets([["enrol_tcp", "enrol_udp"]])
+    try pins.setNote(Pins.enrolled, owners)
+    return enrolled
   }
 
   /// Judges open TCP connections and connected UDP sockets again and ends those that the generation in force refuses;
   /// returns how many.
   @discardableResult
   public func revoke() throws(DatapathError) -> Int {
-    try visitSockets([["revoke_tcp_even", "revoke_udp"], ["revoke_tcp_odd"]])
+    guard try iterators.finds("find_refused", in: try object.map("sockets")) else { return 0 }
+    return try visitSockets([["revoke_tcp_even", "revoke_udp"], ["revoke_tcp_odd"]])
   }
 
   /// Takes away what senders announced and nobody will ask for. To be called every few seconds.
@@ -232,6 +240,7 @@ public final class Datapath {
 
   @discardableResult
   private func visitSockets(_ lists: [[String]]) throws(DatapathError) -> Int {
+    walks += 1
     let answer = try iterators.run(lists)
     namespacesNotEntered = answer.notEntered
     return answer.total

@@ -137,8 +137,9 @@ extension Attachments {
     let report = try LinkReport(link.descriptor, pin)
     guard case .cgroup(let id, _) = report.kind else { return }
     let program = try object.program(name)
+    if id == now, report.program == link.program { return }
+    unlink("\(pins.notes)/\(Pins.enrolled)")
     if id == now {
-      if report.program == link.program { return }
       try check(bpf_link_update(link.descriptor.raw, program.descriptor, nil), "replace the program of", pin)
       return
     }

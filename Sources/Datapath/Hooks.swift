@@ -58,6 +58,9 @@ struct Hook {
         name: "revoke_udp", place: .demand,
         cost: "connected UDP sockets that a new generation refuses lose their datagrams but are not told"),
       Hook(
+        name: "find_refused", place: .demand,
+        cost: "each change walks through all sockets of the host, also where there is nothing to end"),
+      Hook(
         name: "tidy", place: .demand,
         cost: "announcements that nobody took stay and count as their workload's"),
       Hook(

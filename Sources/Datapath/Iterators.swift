@@ -44,6 +44,25 @@ struct Iterators {
       total: reports.reduce(0) { $0 + $1.total }, notEntered: reports.map(\.notEntered).max() ?? 0, failure: nil)
   }
 
+  /// Whether the program writes anything about the sockets that have state in a map of socket storage; of all network
+  /// namespaces. True where this kernel refused the program: nobody knows.
+  func finds(_ hook: String, in map: Map) throws(DatapathError) -> Bool {
+    guard let program = object.programs[hook] else { return true }
+    var about = bpf_iter_link_info()
+    about.map.map_fd = UInt32(map.descriptor)
+    let answer = withUnsafeMutablePointer(to: &about) { about in
+      var options = bpf_link_create_opts()
+      options.sz = MemoryLayout<bpf_link_create_opts>.size
+      options.iter_info = about
+      options.iter_info_len = UInt32(MemoryLayout<bpf_iter_link_info>.size)
+      return bpf_link_create(program.descriptor, 0, BPF_TRACE_ITER, &options)
+    }
+    let link = try Descriptor.adopt(answer, "attach iterator", hook)
+    return try withExtendedLifetime(link) { () throws(DatapathError) in
+      try Visit.read((link.raw, hook)) > 0
+    }
+  }
+
   /// A network namespace that processes live in.
   enum Namespace {
     /// The agent's.
@@ -127,13 +146,13 @@ struct Iterators {
 
     private func visit(_ report: inout Report) {
       do throws(DatapathError) {
-        for link in links { report.total += try read(link) }
+        for link in links { report.total += try Visit.read(link) }
       } catch {
         if report.failure == nil { report.failure = error }
       }
     }
 
-    private func read(_ link: (descriptor: Int32, name: String)) throws(DatapathError) -> Int {
+    static func read(_ link: (descriptor: Int32, name: String)) throws(DatapathError) -> Int {
       let iterator = try Descriptor.adopt(bpf_iter_create(link.descriptor), "open iterator", link.name)
       guard let bytes = readAll(iterator.raw) else {
         throw DatapathError(step: "read iterator", subject: link.name, code: errno)

@@ -104,6 +104,10 @@ struct Pins {
     return ids.count == 2 && ids[0] == ids[1]
   }
 
+  /// The note that says for which owners (`Entries.owners`) the open sockets were tagged. It goes when a program is attached
+  /// that was not: what was opened meanwhile has no tag.
+  static let enrolled = "enrolled"
+
   /// nil where nothing was noted.
   func note(_ name: String) -> String? {
     var text = [CChar](repeating: 0, count: 64)

@@ -22,6 +22,15 @@ public struct Entries: Sendable {
       && Entries.same(ports, other.ports)
   }
 
+  /// Whose sockets there may be, in 16 digits: the same for the same cgroups of workloads and proxies. 64-bit FNV-1a.
+  var owners: String {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for owner in workloads.filter({ $0.value.kind != UInt8(WEIR_KIND_SUBTREE.rawValue) }).map(\.key).sorted() {
+      withUnsafeBytes(of: owner) { for byte in $0 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 } }
+    }
+    return String(hash, radix: 16)
+  }
+
   /// At the cost of a glance where both share their storage, as what a compiler did not touch does.
   static func same<Key: BitwiseCopyable, Value: BitwiseCopyable>(
     _ a: [(key: Key, value: Value)], _ b: [(key: Key, value: Value)]
