@@ -77,7 +77,8 @@ enum LibbpfLog {
   private static let lines = Mutex<[String]>([])
   private static let printing: Void = {
     _ = libbpf_set_print { level, format, arguments in
-      guard level == LIBBPF_WARN, let format, let arguments else { return 0 }
+      guard let format, let arguments else { return 0 }
+      guard level == LIBBPF_WARN || LibbpfLog.refusalOfTypes(String(cString: format)) != nil else { return 0 }
       // The arguments can be walked once only, so there is no asking for the size first.
       let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 8192) { buffer in
         guard let start = buffer.baseAddress else { return "" }
@@ -85,9 +86,40 @@ enum LibbpfLog {
         return String(cString: start)
       }
       LibbpfLog.lines.withLock { $0.append(text) }
+      if LibbpfLog.refusalOfTypes(text) != nil { LibbpfLog.leaveOutPrograms() }
       return 0
     }
   }()
+
+  /// The address of the object in `load`; 0 none.
+  private static let loading = Mutex<UInt>(0)
+
+  /// bpf_object__load(), where type information (BTF) is not optional: without it the verifier looks into every function at
+  /// every call, which takes minutes. Answers -errno.
+  static func load(_ object: OpaquePointer) -> Int32 {
+    loading.withLock { $0 = UInt(bitPattern: object) }
+    defer { loading.withLock { $0 = 0 } }
+    let answer = bpf_object__load(object)
+    let refused = lines.withLock { lines in lines.lazy.compactMap(refusalOfTypes).first }
+    return refused.map { -$0 } ?? answer
+  }
+
+  /// The errno in libbpf's `Error loading .BTF into kernel: -12. BTF is optional, ignoring.`; that of its attempt to find
+  /// out whether there is BTF at all it keeps to itself.
+  static func refusalOfTypes(_ line: String) -> Int32? {
+    if line.hasPrefix("libbpf: Kernel doesn't support BTF") { return ENOTSUP }
+    let start = "libbpf: Error loading .BTF into kernel: -"
+    return line.hasPrefix(start) ? Int32(line.dropFirst(start.count).prefix { $0.isNumber }) : nil
+  }
+
+  private static func leaveOutPrograms() {
+    guard let object = OpaquePointer(bitPattern: loading.withLock { $0 }) else { return }
+    var program = bpf_object__next_program(object, nil)
+    while let each = program {
+      bpf_program__set_autoload(each, false)
+      program = bpf_object__next_program(object, each)
+    }
+  }
 
   /// Forgets what was said before; from here on nothing of libbpf reaches standard error.
   static func start() {

@@ -135,7 +135,7 @@ final class LoadedObject {
       let templates = try prepare(raw, without: without)
       let shapes = shapes(of: raw)
       if let pins { try adopt(shapes, raw, pins, former) }
-      try check(bpf_object__load(raw), "load")
+      try check(LibbpfLog.load(raw), "load")
       // libbpf forgets an adopted map's name where the kernel would not say it; then its pin would be a stranger's.
       let named = Set(maps(of: raw).map { String(cString: bpf_map__name($0)) })
       if let lost = shapes.keys.first(where: { !named.contains($0) }) {
@@ -207,6 +207,9 @@ final class LoadedObject {
       return DatapathError(
         step: "adopt map", subject: path, code: code,
         advice: otherShape, log: log)
+    }
+    if let refused = words.lazy.compactMap(LibbpfLog.refusalOfTypes).first {
+      return DatapathError(step: "load", subject: "the programs' type information (BTF)", code: refused)
     }
     let subject = refusedProgram(log).map { "program \($0)" } ?? "BPF object"
     // Privileges were tried before. Linux 5.10 and older count maps against RLIMIT_MEMLOCK, and say EPERM.

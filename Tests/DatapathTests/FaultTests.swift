@@ -1,5 +1,6 @@
 import CDatapath
 import CInterpose
+import CLibbpf
 import Glibc
 import Lab
 import Testing
@@ -49,6 +50,13 @@ extension Kernel {
       let closed = lab.entries
       lab.entries.ruling(1, protocol: 6, port: 18082, .allowed())
       return (lab.entries, closed)
+    }
+
+    /// What libbpf 1.1 says when it goes on without; `soak/run faults` makes it say so.
+    @Test func `programs without their type information are not loaded`() {
+      #expect(LibbpfLog.refusalOfTypes("libbpf: Error loading .BTF into kernel: -12. BTF is optional, ignoring.\n") == ENOMEM)
+      #expect(LibbpfLog.refusalOfTypes("libbpf: Kernel doesn't support BTF, skipping uploading it.\n") == ENOTSUP)
+      #expect(LibbpfLog.refusalOfTypes("libbpf: prog 'egress': BPF program load failed: No memory\n") == nil)
     }
 
     /// A start and an installation, of the same layout, or of the other one each time.

@@ -76,7 +76,7 @@ done
 took=$((SECONDS - began))
 # Counters and numbers of what is gone are taken back when two looks, a minute apart, found nobody who has them.
 counters_then=$(counters)
-back() { [ "$(counters || true)" -le "$counters_before" ] 2>/dev/null || [ $SECONDS -gt $((began + took + ${CHURN_WAIT:-200})) ]; }
+back() { [ "$(counters || true)" -le "$counters_before" ] 2>/dev/null || [ $SECONDS -gt $((began + took + ${CHURN_WAIT:-260})) ]; }
 await 300 "the counters of the gone to go" back
 settle_down
 say "generations; memory largest since the start" "$(generation); $(memory VmHWM) KiB"
