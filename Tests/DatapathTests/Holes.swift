@@ -33,9 +33,10 @@ extension Lab {
     try install()
   }
 
-  /// Whichever end is looked at first is aborted, and resets the other.
-  func isEnded(_ word: String) -> Bool {
-    if ["ECONNABORTED", "ECONNRESET"].contains(word) { return true }
+  /// Whichever end is looked at first is aborted, and resets the other;
+  /// or, where the kernel cannot end a connection, gets no more packets.
+  func isEnded(_ word: String) throws -> Bool {
+    if try (resets() ? ["ECONNABORTED", "ECONNRESET"] : ["TIMEOUT"]).contains(word) { return true }
     print("not ended: \(word)")
     return false
   }

@@ -174,7 +174,7 @@ extension Kernel {
           try lab.install()
           if !isClosed { try api.write("send hi\n") }
           let said = try db.ask("go")
-          #expect(isClosed ? said == "TIMEOUT" || lab.isEnded(said) : said == "hi", "\(said)")
+          #expect(try isClosed ? said == "TIMEOUT" || lab.isEnded(said) : said == "hi", "\(said)")
           db.kill()
           api.kill()
         }
