@@ -50,6 +50,7 @@ extension Agent {
   private func unused(_ inForce: InForce) -> [Numbers.Table: Set<String>] {
     let set = inForce.candidate.set
     let endpoints = set.endpoints.values
+    let canaries = [Agent.canaryNames.source, Agent.canaryNames.destination]
     var rules: Set<UInt32> = []
     var targets: Set<UInt32> = []
     for (_, ruling) in inForce.entries.ports {
@@ -65,7 +66,7 @@ extension Agent {
       Set(numbers.numbers(table).lazy.filter { !used.contains($0.value) }.map(\.key))
     }
     return [
-      .workloads: without(.workloads, names: Set(endpoints.map(\.name.description))),
+      .workloads: without(.workloads, names: Set((endpoints.map(\.name) + canaries).map(\.description))),
       .identities: without(
         .identities, names: Set(endpoints.map { Numbers.identity($0.name.namespace, $0.labels, $0.serviceAccount) })),
       .proxies: without(.proxies, names: Set(set.proxies.keys.map(\.description))),

@@ -35,6 +35,11 @@ struct Verifying {
 }
 
 extension Agent {
+  /// No endpoint is in no namespace, so these are nobody's names.
+  static let canaryNames = (
+    source: Name("", "\(Canary.directory)-source"), destination: Name("", "\(Canary.directory)-destination")
+  )
+
   var canaryNumbers: (source: UInt32, destination: UInt32) { verifying.numbers }
 
   /// A process in the agent's own cgroup is nobody's, and no program at the root sees what it does.
@@ -44,11 +49,8 @@ extension Agent {
   func startVerifying(_ child: CanaryChild?) {
     guard configuration.verify else { return }
     guard let child else { return log.warn("verify-unavailable", ["why": "the canary cannot be started"]) }
-    // No endpoint is in no namespace, so these are nobody's names.
-    verifying.numbers = (
-      numbers.workload(Name("", "\(Canary.directory)-source")),
-      numbers.workload(Name("", "\(Canary.directory)-destination"))
-    )
+    let names = Agent.canaryNames
+    verifying.numbers = (numbers.workload(names.source), numbers.workload(names.destination))
     let canary = Canary(child, root: tree.root, home: tree.own, loop: loop)
     verifying.canary = canary
     loop.every(milliseconds: Verifying.everyMilliseconds) { [unowned self] in verifyOnTimer() }
@@ -151,16 +153,6 @@ extension Agent {
     }
   }
 
-  /// A probe's refusal is no workload's: it is told to nobody, and its counter goes.
-  func isProbe(_ event: weir_event) -> Bool {
-    guard verifying.isProbe(event.source, event.destination) else { return false }
-    if UInt32(event.verdict) == WEIR_DENIED.rawValue {
-      let key = weir_refusals_key(
-        source: event.source, destination: event.destination, rule: event.rule,
-        port: UInt16(bigEndian: event.destination_port), protocol: event.protocol, direction: event.direction,
-        reason: event.reason, pad: (0, 0, 0))
-      try? datapath.forget(connections: [], refusals: [key])
-    }
-    return true
-  }
+  /// A probe's refusal is no workload's: it is told to nobody.
+  func isProbe(_ event: weir_event) -> Bool { verifying.isProbe(event.source, event.destination) }
 }

@@ -30,8 +30,6 @@ final class Verification {
   private var outcome = Outcome()
   private var attempt = 0
   private var choice: ProbeChoice?
-  /// Slots of counters that probes have used.
-  private var used: Set<weir_connections_key.Bytes> = []
 
   /// How long choosing may hold up the loop at once.
   private static let slice: UInt64 = 5_000_000
@@ -121,7 +119,7 @@ final class Verification {
 
   private func hear(_ text: String?, _ probe: Probe, _ intent: Intent, isLast: Bool) {
     guard let answer = text.flatMap({ CanaryAnswer($0) }) else { return end(canary.why ?? "the canary did not answer") }
-    forget(probe)
+    forget()
     if agent.keptGeneration != outcome.generation || agent.inForce?.generation != outcome.generation { return begin() }
     let result = ProbeResult(probe, intent, answer)
     if result.result == .different && !isLast && outcome.findings.count < Verification.confirmed {
@@ -140,27 +138,20 @@ final class Verification {
     agent.loop.after(milliseconds: 0) { [weak self] in self?.next() }
   }
 
-  /// What the probe's sockets counted is nobody's traffic.
-  private func forget(_ probe: Probe) {
-    let (source, destination) = (agent.canaryNumbers.source, agent.canaryNumbers.destination)
-    for from in [source, 0] {
-      for reporter in [WEIR_REPORTER_SOURCE, WEIR_REPORTER_DESTINATION] {
-        used.insert(
-          weir_connections_key(
-            source: from, destination: destination, port: probe.port, protocol: probe.protocol.number,
-            reporter: UInt8(reporter.rawValue)
-          ).bytes)
-      }
+  /// What the probes' sockets counted is nobody's traffic, and takes nobody's share.
+  private func forget() {
+    let numbers = agent.canaryNumbers
+    do throws(DatapathError) {
+      try agent.datapath.forget(workloads: [numbers.source, numbers.destination], rules: [])
+    } catch {
+      agent.log.error("canary-counters-not-removed", ["error": Failure(error)])
     }
-    try? agent.datapath.forget(connections: used.map(\.key))
   }
 
   private func end(_ failure: String?) {
     outcome.failure = failure
     // Sockets that close late count once more.
-    agent.loop.after(milliseconds: 1000) { [weak agent, used] in
-      try? agent?.datapath.forget(connections: used.map(\.key))
-    }
+    agent.loop.after(milliseconds: 1000) { [self] in forget() }
     canary.ask("rest", milliseconds: 5000) { [done, outcome] _ in done(outcome) }
   }
 }
@@ -172,25 +163,5 @@ extension Canary {
     case .ready: nil
     case .unavailable(let why): why
     }
-  }
-}
-
-extension weir_connections_key {
-  /// A key that can be put into a set.
-  struct Bytes: Hashable {
-    var source: UInt32
-    var destination: UInt32
-    var port: UInt16
-    var transport: UInt8
-    var reporter: UInt8
-
-    var key: weir_connections_key {
-      weir_connections_key(
-        source: source, destination: destination, port: port, protocol: transport, reporter: reporter)
-    }
-  }
-
-  var bytes: Bytes {
-    Bytes(source: source, destination: destination, port: port, transport: `protocol`, reporter: reporter)
   }
 }

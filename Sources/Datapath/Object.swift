@@ -85,6 +85,9 @@ final class LoadedObject {
       do {
         return try attempt(image, pins, former, constants, without: without)
       } catch {
+        // None of them is as large as the verifier bears (a million instructions): it was not told what the functions are,
+        // and would be as long about the next one.
+        if error.code == E2BIG { throw lost(error) }
         guard let name = refusedProgram(error.log), !without.contains(name),
           let hook = Hook.all.first(where: { $0.name == name })
         else { throw error }
@@ -92,6 +95,13 @@ final class LoadedObject {
         without.insert(name)
       }
     }
+  }
+
+  /// libbpf found out about the kernel, once for the process, while memory was short.
+  private static func lost(_ refusal: DatapathError) -> DatapathError {
+    var error = refusal
+    error.advice = "the verifier got lost in it, without type information; start again"
+    return error
   }
 
   /// Says why the start ends here: without this program something would pass that must not.

@@ -36,13 +36,4 @@ extension Datapath {
     else { return nil }
     return try WorkloadsInForce(tables[index], generation: now)
   }
-
-  /// Takes counters away, so that what was counted there is nobody's.
-  public func forget(
-    connections: [weir_connections_key], refusals: [weir_refusals_key] = []
-  ) throws(DatapathError) {
-    let (opened, refused) = (try object.map("connections"), try object.map("refusals"))
-    for key in connections { try opened.remove(key) }
-    for key in refusals { try refused.remove(key) }
-  }
 }

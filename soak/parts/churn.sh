@@ -76,7 +76,7 @@ done
 took=$((SECONDS - began))
 # Counters and numbers of what is gone are taken back when two looks, a minute apart, found nobody who has them.
 counters_then=$(counters)
-back() { [ "$(counters || true)" -le "$counters_before" ] 2>/dev/null || [ $SECONDS -gt $((began + took + ${CHURN_WAIT:-260})) ]; }
+back() { [ "$(counters || true)" -le "$counters_before" ] 2>/dev/null || [ $SECONDS -gt $((began + took + ${CHURN_WAIT:-200})) ]; }
 await 300 "the counters of the gone to go" back
 settle_down
 say "generations; memory largest since the start" "$(generation); $(memory VmHWM) KiB"
@@ -88,7 +88,7 @@ none "wrong verdicts of the workloads that came and went" "$(jq -s '[.[].wrong] 
 claim "resident memory, KiB: after $warm batches, at the end" "$memory_before, $(memory VmRSS)" "1.1 times" \
   at_most "$(memory VmRSS)" "$(awk -v m="$memory_before" 'BEGIN { print m * 1.1 }')"
 claim "descriptors" "$(descriptors)" "$descriptors_before" [ "$(descriptors)" = "$descriptors_before" ]
-claim "entries of tables and maps" "$(entries)" "$entries_before" [ "$(entries)" = "$entries_before" ]
+claim "entries of tables and maps, at most" "$(entries)" "$entries_before" [ "$(entries)" -le "$entries_before" ]
 claim "entries of the counters; at the end of the churn: $counters_then" "$(counters)" "$counters_before" [ "$(counters)" -le "$counters_before" ]
 say "the file that says what numbers mean" "$(stat -c %s $node/numbers) bytes"
 lost=$(ask | jq '.losses | .connections + .refusals')

@@ -136,6 +136,11 @@ extension EndToEnd {
         let fills = try node.status().maps.filter { ["connections", "refusals"].contains($0.name) }
         return fills.allSatisfy { $0.entries == 0 } ? true : nil
       }
+      let usage = bpf_obj_get("\(node.lab.directory)/v\(WEIR_LAYOUT)/maps/usage")
+      defer { close(usage) }
+      var (everybody, row) = (WEIR_EVERYBODY, weir_usage())
+      #expect(bpf_map_lookup_elem(usage, &everybody, &row) == 0)
+      #expect(row.entries.1 == 0 && row.entries.2 == 0, "and nobody's share: \(row.entries)")
       let text = try node.weir("status", "--run-dir", node.runDirectory).stdout
       #expect(text.contains(" flows of generation \(generation) as intended, at 20"), "\(text)")
     }
