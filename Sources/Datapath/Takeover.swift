@@ -73,7 +73,7 @@ struct Build {
       : UnsafeRawBufferPointer(start: weir_lesser_object(), count: weir_lesser_object_size())
   }
 
-  private static let hasSockDestroy: Bool = {
+  static let hasSockDestroy: Bool = {
     guard let types = btf__load_vmlinux_btf() else { return true }
     defer { btf__free(types) }
     let kind: Int = BTF_KIND_FUNC

@@ -57,7 +57,7 @@ extension Kernel {
       }
     }
 
-    @Test func `maps that would start empty, and those that would not be adopted, are named`() throws {
+    @Test(.needsWider) func `maps that would start empty, and those that would not be adopted, are named`() throws {
       try Lab.use { lab in
         _ = try lab.datapath()
         try withWider { wider in
