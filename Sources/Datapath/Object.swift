@@ -151,6 +151,7 @@ final class LoadedObject {
       if let lost = shapes.keys.first(where: { !named.contains($0) }) {
         throw DatapathError(step: "adopt map", subject: lost, code: EPROTO, advice: "the kernel does not say what it is")
       }
+      try checkNames(raw)
       for (name, shape) in shapes { try pins?.setNote(name, shape.members) }
       return LoadedObject(raw: raw, templates: templates, shapes: shapes, without: without)
     } catch {
@@ -159,6 +160,20 @@ final class LoadedObject {
       let words = LibbpfLog.take()
       let log = words.joined() + (verifier.baseAddress.map { String(cString: $0) } ?? "")
       throw refusal(code: error.code, words: words, log: log, mapDirectory: pins?.maps ?? "")
+    }
+  }
+
+  /// Where memory was short when libbpf asked whether the kernel knows names, the maps have none, and no later start could
+  /// tell which is which.
+  private static func checkNames(_ raw: OpaquePointer) throws(DatapathError) {
+    for map in maps(of: raw) {
+      var about = bpf_map_info()
+      var size = UInt32(MemoryLayout<bpf_map_info>.size)
+      let name = String(cString: bpf_map__name(map))
+      try check(bpf_obj_get_info_by_fd(bpf_map__fd(map), &about, &size), "ask about map", name)
+      guard about.name.0 == 0 else { continue }
+      throw DatapathError(
+        step: "name map", subject: name, code: ENOTSUP, advice: "memory was short when libbpf tried; start again")
     }
   }
 
