@@ -116,6 +116,8 @@ int hold(char **words)
 				missing--;
 			}
 	}
+	while (over_count--)
+		take_end(over[over_count].fd, over[over_count].when);
 	if (ends)
 		fclose(ends);
 	printf("{\"opened\":%ld,\"ended\":%ld,\"open\":%ld}\n", opened, lost, open_now);

@@ -156,6 +156,8 @@ int serve(char **words)
 			}
 		}
 	}
+	while (over_count)
+		answer(over[--over_count]);
 	if (ends)
 		fclose(ends);
 	printf("{\"accepted\":%llu,\"answered\":%llu,\"open\":%llu,\"most_open\":%llu}\n", (unsigned long long)accepted,

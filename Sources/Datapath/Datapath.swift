@@ -204,7 +204,8 @@ public final class Datapath {
     guard let owners = built?.entries.owners else { return 0 }
     if pins.note(Pins.enrolled) == owners { return 0 }
     let enrolled = try visitSockets([["enrol_tcp", "enrol_udp"]])
-    try pins.setNote(Pins.enrolled, owners)
+    // Without the note, as where the bpf file system is gone, the next one looks again.
+    try? pins.setNote(Pins.enrolled, owners)
     return enrolled
   }
 

@@ -138,7 +138,7 @@ extension Attachments {
     guard case .cgroup(let id, _) = report.kind else { return }
     let program = try object.program(name)
     if id == now, report.program == link.program { return }
-    unlink("\(pins.notes)/\(Pins.enrolled)")
+    try pins.setNote(Pins.enrolled, nil)
     if id == now {
       try check(bpf_link_update(link.descriptor.raw, program.descriptor, nil), "replace the program of", pin)
       return

@@ -1,6 +1,5 @@
 import CDatapath
 import CInterpose
-import CLibbpf
 import Glibc
 import Lab
 import Testing
@@ -52,8 +51,8 @@ extension Kernel {
       return (lab.entries, closed)
     }
 
-    /// What libbpf 1.1 says when it goes on without; `soak/run faults` makes it say so.
-    @Test func `programs without their type information are not loaded`() {
+    /// The words are those of libbpf 1.1; `soak/run faults` makes it say them.
+    @Test func `what libbpf says when it goes on without type information is understood`() {
       #expect(LibbpfLog.refusalOfTypes("libbpf: Error loading .BTF into kernel: -12. BTF is optional, ignoring.\n") == ENOMEM)
       #expect(LibbpfLog.refusalOfTypes("libbpf: Kernel doesn't support BTF, skipping uploading it.\n") == ENOTSUP)
       #expect(LibbpfLog.refusalOfTypes("libbpf: prog 'egress': BPF program load failed: No memory\n") == nil)

@@ -53,7 +53,8 @@ live() {
     --metrics 127.0.0.1:$metrics >>$logs/life 2>&1 &
   agent=$!
   settled() { gone $agent || grep -q 'event=\(generation-in-force\|not-in-force\|files-rejected\)' $logs/life; }
-  await 120 "the agent to start or to end" settled # where libbpf takes the kernel for one without BTF, the verifier needs half a minute
+  # Where libbpf takes the kernel for one without BTF, the verifier needs half a minute.
+  await 120 "the agent to start or to end" settled
   ! grep -q event=generation-in-force $logs/life || good=1
   if ! gone $agent; then
     put policies.yaml $home/fault-2
