@@ -324,6 +324,20 @@ extension EndToEnd {
       #expect(try Scrape(node.scrape()).value("weir_verify_probes_total", ["result": "different"]) == nil)
     }
   }
+
+  @Test func `where no network namespace can be made weir verify says so, and all else works`() throws {
+    try Node.use { node in
+      try node.write("all.yaml", node.workload("web") + node.workload("api") + Self.policies)
+      try node.start(around: ["python3", Files.directory(of: #filePath) + "/confine.py"])
+      let why = "make a network namespace of its own: EPERM; the next start of the agent starts it again"
+      _ = try eventually("the canary's word") { try node.status().verify.unavailable == why ? true : nil }
+      let answer = try verify(node)
+      #expect(answer.status == 2)
+      #expect(answer.stderr == "weir verify: not verified: \(why)\n")
+      #expect(node.logText.contains("event=verify-unavailable"))
+      #expect(try node.status().generation == 1)
+    }
+  }
 }
 
 extension EndToEnd {
