@@ -60,6 +60,11 @@ test-kernels: root-needed build-needs bpf ## boot Debian's kernels in QEMU, run 
 	$(Q)swift build --build-tests $(VERBOSITY)
 	$(Q)scripts/test-kernels $(KERNELS)
 
+.PHONY: test-unit
+test-unit: root-needed build ## boot Debian's kernel with systemd in QEMU, and try weir.service as an operator does
+	$(Q)scripts/install-packages run kernels
+	$(Q)scripts/test-unit $(KERNEL)
+
 .PHONY: bpf
 bpf: build-needs $(BPF_OBJECT) $(LESSER_OBJECT) $(WIDER_OBJECT) ## the kernel half alone
 
