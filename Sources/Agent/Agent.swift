@@ -90,10 +90,12 @@ public final class Agent {
     try Preflight.makeRunDirectory(configuration)
     numbersFile = NumbersFile(path: configuration.numbers)
     let known = try numbersFile.load()
-    let metrics = try Listeners.tcp(configuration.metrics)
-    let socket: Int32
-    do { socket = try Listeners.unix(configuration.socket) } catch {
-      close(metrics.descriptor)
+    // The socket first: a second agent is told that there is one, and not of a busy port.
+    let socket = try Listeners.unix(configuration.socket)
+    let metrics: (descriptor: Int32, address: String)
+    do { metrics = try Listeners.tcp(configuration.metrics) } catch {
+      close(socket)
+      Files.remove(configuration.socket)
       throw error
     }
     do {

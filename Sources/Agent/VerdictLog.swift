@@ -23,7 +23,7 @@ struct VerdictLog {
     if denied { refusals.append(event) }
     // Twice as many before the older half goes, so that a flood does not move the whole array each time.
     if refusals.count >= 2 * VerdictLog.kept { refusals.removeFirst(VerdictLog.kept) }
-    if limit.admits(at: Clock.monotonic()) {
+    if limit.admits(event.source, at: Clock.monotonic()) {
       write(VerdictRecord(event, names: names, wallOffset: Clock.wallOffset()), log)
     }
   }

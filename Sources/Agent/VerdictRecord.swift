@@ -56,23 +56,34 @@ struct VerdictRecord: Codable, Equatable {
   }
 }
 
-/// Refusals for the log: at most so many lines a second, and then how many there were beside them.
+/// Refusals for the log: so many lines a second for those that come first, as many again of one each for workloads that
+/// had none in it, so that who is refused all the time does not hide who is refused once; and then how many there were beside.
 struct RateLimit {
-  var perSecond = 10
+  let perSecond: Int
   private var second: UInt64 = 0
+  /// Who had a line in this second, by the number of the flow's source.
+  private var heard: Set<UInt32> = []
   private var used = 0
+  private var usedByFirsts = 0
   private(set) var suppressed = 0
 
   init(perSecond: Int = 10) { self.perSecond = perSecond }
 
-  /// Whether one more may be written at this time (CLOCK_MONOTONIC, nanoseconds).
-  mutating func admits(at time: UInt64) -> Bool {
+  /// Whether one more of that source may be written at this time (CLOCK_MONOTONIC, nanoseconds).
+  mutating func admits(_ source: UInt32, at time: UInt64) -> Bool {
     if time / 1_000_000_000 != second {
       second = time / 1_000_000_000
-      used = 0
+      (heard, used, usedByFirsts) = ([], 0, 0)
     }
-    used += 1
-    if used <= perSecond { return true }
+    if used < perSecond {
+      used += 1
+      heard.insert(source)
+      return true
+    }
+    if usedByFirsts < perSecond, heard.insert(source).inserted {
+      usedByFirsts += 1
+      return true
+    }
     suppressed += 1
     return false
   }

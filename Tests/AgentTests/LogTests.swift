@@ -41,11 +41,23 @@ struct LogTests {
   @Test func refusalsBeyondTheLimitOfASecondAreCountedNotWritten() {
     var limit = RateLimit(perSecond: 2)
     let second: UInt64 = 1_000_000_000
-    var admitted = (0..<5).map { limit.admits(at: second + $0) }
+    var admitted = (0..<5).map { limit.admits(7, at: second + $0) }
     #expect(admitted == [true, true, false, false, false])
-    admitted = [limit.admits(at: 2 * second)]
+    admitted = [limit.admits(7, at: 2 * second)]
     #expect(admitted == [true])
     let suppressed = [limit.takeSuppressed(), limit.takeSuppressed()]
     #expect(suppressed == [3, 0])
+  }
+
+  @Test func `one that is refused all the time does not hide who is refused once`() {
+    var limit = RateLimit(perSecond: 2)
+    let second: UInt64 = 1_000_000_000
+    // 7 has used the second up; 8 and 9 get the line each that is kept for those who had none, and then nobody.
+    let sources: [UInt32] = [7, 7, 7, 8, 8, 9, 10]
+    let admitted = sources.enumerated().map { limit.admits($1, at: second + UInt64($0)) }
+    #expect(admitted == [true, true, false, true, false, true, false])
+    #expect(limit.suppressed == 3)
+    let next = limit.admits(10, at: 2 * second)
+    #expect(next)
   }
 }

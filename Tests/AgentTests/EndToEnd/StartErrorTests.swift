@@ -128,6 +128,9 @@ extension EndToEnd {
       func give(_ option: String, _ value: String) {
         if let index = other.firstIndex(of: option) { other[index + 1] = value }
       }
+      let same = try node.lab.run(in: "node", [Node.binary] + other)
+      #expect(same.status == 2)
+      #expect(same.stderr.contains("another agent answers there; stop it first"), "\(same.stderr)")
       give("--metrics", "127.0.0.1:9465")
       let sameRunDirectory = try node.lab.run(in: "node", [Node.binary] + other)
       #expect(sameRunDirectory.status == 2)
