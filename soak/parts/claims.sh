@@ -21,9 +21,9 @@ claim() {
 # none TEXT NUMBER: a claim that must be zero.
 none() { claim "$1" "$2" 0 [ "$2" = 0 ]; }
 
-# at_least A B, at_most A B: of decimal numbers.
-at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
-at_most() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a <= b) }'; }
+# at_least A B, at_most A B: of decimal numbers; what is none does not hold.
+at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a ~ /^[0-9.]+$/ && b ~ /^[0-9.]+$/ && a + 0 >= b + 0) }'; }
+at_most() { at_least "$2" "$1"; }
 
 # show_wrong [FILE]: the first lines of what was wrong.
 show_wrong() { [ ! -s "${1:-$home/wrong}" ] || head -n 5 "${1:-$home/wrong}" | sed 's/^/    /'; rm -f "${1:-$home/wrong}"; }
