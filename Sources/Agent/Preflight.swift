@@ -35,18 +35,21 @@ enum Preflight {
     } catch {
       throw Failure(error, hint: "name a directory that can be made with --run-dir")
     }
-    try ours(configuration.runDirectory, "run directory", "--run-dir")
+    for path in [configuration.runDirectory, configuration.workloads, "\(configuration.runDirectory)/proxies"] {
+      try ours(path, "run directory", "--run-dir")
+    }
   }
 
   /// Who can write to such a directory can end enforcement, or say what it is. bpffs is open to all where it was mounted
-  /// without a mode, so somebody may have been there first.
+  /// without a mode, so somebody may have been there first; a sticky bit keeps others from taking names away, not from
+  /// being the first to have them.
   private static func ours(_ path: String, _ what: String, _ option: String) throws(Failure) {
     var about = stat()
     guard stat(path, &about) == 0 else { return }
     if about.st_uid != 0 && about.st_uid != geteuid() {
       throw Failure("\(what) \(path): belongs to uid \(about.st_uid); remove it, or name another with \(option)")
     }
-    if about.st_mode & 0o022 != 0 && about.st_mode & S_ISVTX == 0 {
+    if about.st_mode & 0o022 != 0 {
       throw Failure("\(what) \(path): others can write to it; chmod go-w it, or name another with \(option)")
     }
   }

@@ -9,6 +9,10 @@ struct VerifyStatus: Codable {
   var generation: UInt32?
   var at: String?
   var probes: Int
+  /// Of these, questions that could not be asked.
+  var failed: Int
+  /// Why the last run did not come to its end.
+  var failure: String?
   /// Found by any run, and not seen to be right since.
   var differences: [ProbeResult]
 }
@@ -35,6 +39,7 @@ extension Agent {
       unavailable: why, generation: verifying.last?.outcome.generation,
       at: verifying.last.map { Clock.timestamp($0.at) },
       probes: verifying.last?.outcome.counts.values.reduce(0, +) ?? 0,
+      failed: verifying.last?.outcome.counts[.failed] ?? 0, failure: verifying.last?.outcome.failure,
       differences: verifying.differences.map(\.result))
   }
 

@@ -72,7 +72,9 @@ enum StatusText {
       return "different: \(Log.oneLine(first.sentence))\(more)"
     }
     guard let at = status.at, let generation = status.generation else { return "not yet" }
-    return "\(status.probes) flows of generation \(generation) as intended, at \(at)"
+    let failed = status.failed > 0 ? "; \(status.failed) could not be tried" : ""
+    let broken = status.failure.map { "; broken off: \(Log.oneLine($0))" } ?? ""
+    return "\(status.probes - status.failed) flows of generation \(generation) as intended, at \(at)\(failed)\(broken)"
   }
 
   static func text(_ status: Status, coloured: Bool) -> String {

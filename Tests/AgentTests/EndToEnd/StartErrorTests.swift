@@ -59,6 +59,12 @@ extension EndToEnd {
         name: "a run directory that others can write to", arguments: with("--run-dir", "\(files)/open"),
         says: "run directory \(files)/open: others can write to it; chmod go-w it, or name another with --run-dir"),
       WrongStart(
+        name: "the same with a sticky bit", arguments: with("--run-dir", "\(files)/sticky"),
+        says: "run directory \(files)/sticky: others can write to it; chmod go-w it, or name another with --run-dir"),
+      WrongStart(
+        name: "another user's directory of workloads", arguments: with("--run-dir", "\(files)/taken"),
+        says: "run directory \(files)/taken/workloads: belongs to uid 65534; remove it, or name another with --run-dir"),
+      WrongStart(
         name: "no privileges", arguments: node.arguments,
         says: "load programs: EPERM: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are missing; run as root, or with CAP_BPF, "
           + "CAP_NET_ADMIN and CAP_PERFMON",
@@ -88,6 +94,10 @@ extension EndToEnd {
       try Files.makeDirectory("\(node.lab.files)/closed", mode: 0)
       try Files.makeDirectory("\(node.lab.files)/open", mode: 0o755)
       chmod("\(node.lab.files)/open", 0o777)
+      try Files.makeDirectory("\(node.lab.files)/sticky")
+      chmod("\(node.lab.files)/sticky", 0o1777)
+      try Files.makeDirectory("\(node.lab.files)/taken/workloads")
+      chown("\(node.lab.files)/taken/workloads", 65534, 65534)
       let other = "\(node.lab.directory)-other"
       try Files.makeDirectory(other)
       defer { rmdir(other) }
