@@ -34,7 +34,6 @@ struct sock_common {
 	unsigned long skc_flags;
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
-	unsigned int skc_hash; /* of both addresses and ports */
 	__be16 skc_dport;
 	__u16 skc_num; /* the local port, host order */
 	struct in6_addr skc_v6_daddr;

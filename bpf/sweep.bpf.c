@@ -66,7 +66,9 @@ int find_refused(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct flow flow = {};
 	int told, over = 0;
 
-	if (!sk || !state || ctx->meta->seq->count || !in_force(&now) || now.audit)
+	if (ctx->meta->seq->count)
+		return 1; /* ends this read: it has its answer (bpf_seq_read, kernel/bpf/bpf_iter.c) */
+	if (!sk || !state || !in_force(&now) || now.audit)
 		return 0;
 	if (sk->sk_protocol == IPPROTO_TCP && sk->__sk_common.skc_state != TCP_CLOSE)
 		over = is_refused_tcp(&now, sk, state, &flow, &decision, &told);
@@ -78,6 +80,13 @@ int find_refused(struct bpf_iter__bpf_sk_storage_map *ctx)
 }
 
 #ifndef WEIR_WITHOUT_SOCK_DESTROY
+
+/* Which half of all connections: by the two ports, so that both ends of one are in the same, and spread, for the kernel
+ * gives connect() even ports first. */
+static __always_inline int half_of(const struct sock_common *common)
+{
+	return (__u32)(common->skc_num ^ bpf_ntohs(common->skc_dport)) * 0x9e3779b1u >> 31;
+}
 
 /* What takes time is what the kernel does to end one; of ten thousand the last is to be gone soon, too, so two threads do
  * half of them each. */
@@ -91,7 +100,7 @@ static __always_inline int revoke_half(struct bpf_iter__tcp *ctx, int odd)
 	struct sock *sk;
 	int told = 0;
 
-	if (!common || (int)(common->skc_hash & 1) != odd)
+	if (!common || half_of(common) != odd)
 		return 0;
 	sk = (struct sock *)bpf_skc_to_tcp_sock(common);
 	if (!sk || !in_force(&now) || now.audit)

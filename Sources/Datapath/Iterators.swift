@@ -45,7 +45,7 @@ struct Iterators {
   }
 
   /// Whether the program writes anything about the sockets that have state in a map of socket storage; of all network
-  /// namespaces. True where this kernel refused the program: nobody knows.
+  /// namespaces. Reads no further than its first line. True where this kernel refused the program: nobody knows.
   func finds(_ hook: String, in map: Map) throws(DatapathError) -> Bool {
     guard let program = object.programs[hook] else { return true }
     var about = bpf_iter_link_info()
@@ -59,7 +59,7 @@ struct Iterators {
     }
     let link = try Descriptor.adopt(answer, "attach iterator", hook)
     return try withExtendedLifetime(link) { () throws(DatapathError) in
-      try Visit.read((link.raw, hook)) > 0
+      try Visit.read((link.raw, hook), most: 1) > 0
     }
   }
 
@@ -152,12 +152,22 @@ struct Iterators {
       }
     }
 
-    static func read(_ link: (descriptor: Int32, name: String)) throws(DatapathError) -> Int {
+    /// How many lines the program writes; reads no more once there are `most`.
+    static func read(
+      _ link: (descriptor: Int32, name: String), most: Int = .max
+    ) throws(DatapathError) -> Int {
       let iterator = try Descriptor.adopt(bpf_iter_create(link.descriptor), "open iterator", link.name)
-      guard let bytes = readAll(iterator.raw) else {
-        throw DatapathError(step: "read iterator", subject: link.name, code: errno)
+      var chunk = [UInt8](repeating: 0, count: 16384)
+      var lines = 0
+      while lines < most {
+        let count = chunk.withUnsafeMutableBytes { Glibc.read(iterator.raw, $0.baseAddress, $0.count) }
+        // EAGAIN: a million sockets, and none to tell of (MAX_ITER_OBJECTS, kernel/bpf/bpf_iter.c); it goes on from there.
+        if count < 0, errno == EINTR || errno == EAGAIN { continue }
+        if count < 0 { throw DatapathError(step: "read iterator", subject: link.name, code: errno) }
+        if count == 0 { break }
+        lines += chunk[..<count].count { $0 == UInt8(ascii: "\n") }
       }
-      return bytes.count { $0 == UInt8(ascii: "\n") }
+      return lines
     }
   }
 }
