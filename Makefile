@@ -84,7 +84,8 @@ $(BPF_OBJECT) $(LESSER_OBJECT) $(WIDER_OBJECT): $(wildcard bpf/*.bpf.c bpf/*.h b
 install: build ## the binary and the systemd unit, below $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(WEIR) $(DESTDIR)$(PREFIX)/bin/weir
 	$(Q)[ ! -f deploy/weir.service ] || { install -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
-	  sed 's|@PREFIX@|$(PREFIX)|' deploy/weir.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service; }
+	  sed 's|@PREFIX@|$(PREFIX)|' deploy/weir.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service && \
+	  install -m 644 deploy/weir.slice $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.slice; }
 
 .PHONY: clean
 clean: ## remove what the build made

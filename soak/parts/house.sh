@@ -50,7 +50,8 @@ launch() {
     --run-dir $node --metrics 127.0.0.1:$metrics "${agent_options[@]}"
   agent=$spawned
 }
-launcher=() agent_options=()
+# The share of the CPU that deploy/weir.slice gives: here each session is a group of its own (sched(7), autogroup).
+launcher=(sh -c 'echo -10 >/proc/self/autogroup; exec "$@"' sh) agent_options=()
 
 # start_agent [BINARY]: returns when it answers that a generation is in force.
 start_agent() {
