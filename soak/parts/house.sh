@@ -51,7 +51,7 @@ launch() {
   agent=$spawned
 }
 # The share of the CPU that deploy/weir.slice gives: here each session is a group of its own (sched(7), autogroup).
-launcher=(sh -c 'echo -10 >/proc/self/autogroup; exec "$@"' sh) agent_options=()
+launcher=(sh -c '{ echo -10 >/proc/self/autogroup; } 2>/dev/null; exec "$@"' sh) agent_options=()
 
 # start_agent [BINARY]: returns when it answers that a generation is in force.
 start_agent() {

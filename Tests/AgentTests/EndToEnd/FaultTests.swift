@@ -103,7 +103,7 @@ extension EndToEnd {
     @Test func `a full disk below the run directory keeps the set in force, and the next try heals it`() throws {
       try Node.use { node in
         try Files.makeDirectory(node.runDirectory)
-        try command(node, "mount", "-t", "tmpfs", "-o", "size=64k", "none", node.runDirectory)
+        try command(node, "mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", node.runDirectory)
         defer { _ = umount2(node.runDirectory, 2) }
         let web = try start(node)
         _ = try node.lab.run(in: "node", ["dd", "if=/dev/zero", "of=\(node.runDirectory)/fill", "bs=1k"])
